@@ -1,0 +1,17 @@
+"""Sequences to learn from: one recorded data set and four synthetic tasks."""
+
+from skrnn.datasets._japanese_vowels import load_japanese_vowels
+from skrnn.datasets._synthetic import (
+    make_adding_problem,
+    make_delayed_recall,
+    make_parity,
+    make_temporal_order,
+)
+
+__all__ = [
+    "load_japanese_vowels",
+    "make_adding_problem",
+    "make_delayed_recall",
+    "make_parity",
+    "make_temporal_order",
+]

@@ -1,0 +1,277 @@
+"""Made-up tasks that ask a network to remember.
+
+Every task is drawn as one flat array of steps, sequence after sequence; `starts` says where
+each sequence begins in it and `lengths` how long it is, so no padding is ever written.
+"""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_random_state, check_scalar
+
+
+def _layout(rng, n_samples, length, min_length, shortest):
+    """Draw `lengths`, all equal if `min_length` is None, and return them with `starts`."""
+    check_scalar(n_samples, "n_samples", Integral, min_val=1)
+    check_scalar(length, "length", Integral, min_val=shortest)
+    low = length if min_length is None else min_length
+    check_scalar(low, "min_length", Integral, min_val=shortest, max_val=length)
+    lengths = rng.randint(low, length + 1, size=n_samples)
+    return lengths, lengths.cumsum() - lengths
+
+
+def _sequences(steps, starts, min_length):
+    """Cut flat steps (sum of lengths, D) into sequences, a block if `min_length` is None."""
+    if min_length is None:
+        return steps.reshape(len(starts), -1, steps.shape[1])
+    return np.fromiter(np.split(steps, starts[1:]), object, len(starts))
+
+
+def make_adding_problem(
+    n_samples: int = 100,
+    *,
+    length: int = 50,
+    min_length: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate the adding problem (regression).
+
+    A step is a value, uniform in [0, 1), and a marker, 0 or 1. Two steps are marked, one
+    drawn from the first half of the sequence and one from the rest; the target is the sum
+    of their values. To predict 1 always has a mean squared error of 1/6.
+
+    The task is that of [1]_ in the simpler form of [2]_: the original draws values in
+    [-1, 1], marks the first and last step with -1 and scales the target.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        The number of sequences.
+
+    length : int, default=50
+        The number of steps of a sequence, or the largest if `min_length` is given. At
+        least 2.
+
+    min_length : int or None, default=None
+        If given, lengths are uniform in [`min_length`, `length`]. At least 2.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the sequences. Pass an int for the same output on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, length, 2), or (n_samples,) of object
+        The sequences: one block if `min_length` is None, else an array each, of shape
+        (n_steps, 2).
+
+    y : ndarray of shape (n_samples,), dtype float64
+        The sums, in [0, 2).
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber (1997). "Long short-term memory". Neural
+       Computation 9(8), 1735-1780. Experiment 4.
+    .. [2] M. Arjovsky, A. Shah and Y. Bengio (2016). "Unitary evolution recurrent neural
+       networks". International Conference on Machine Learning, 1120-1128.
+
+    Examples
+    --------
+    >>> from skrnn.datasets import make_adding_problem
+    >>> X, y = make_adding_problem(n_samples=5, length=10, random_state=0)
+    >>> X.shape, y.shape
+    ((5, 10, 2), (5,))
+    >>> values, markers = X[0].T
+    >>> bool(values @ markers == y[0])
+    True
+    """
+    rng = check_random_state(random_state)
+    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=2)
+    first = starts + rng.randint(lengths // 2)
+    second = starts + rng.randint(lengths // 2, lengths)
+    steps = np.column_stack([rng.uniform(size=lengths.sum()), np.zeros(lengths.sum())])
+    steps[first, 1] = steps[second, 1] = 1
+    return _sequences(steps, starts, min_length), steps[first, 0] + steps[second, 0]
+
+
+def make_temporal_order(
+    n_samples: int = 100,
+    *,
+    length: int = 100,
+    min_length: int | None = None,
+    n_distractors: int = 4,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate the temporal order problem (classification into 4 classes).
+
+    A step is a symbol, coded one-hot. All are distractors but two: one between 10 and 20
+    percent of the way through the sequence and one between 50 and 60 percent, each of them
+    X or Y. The class is their order.
+
+    The task follows [1]_, without the symbols that open and close a sequence there; the two
+    places scale with the length, and are those of the paper for 100 steps.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        The number of sequences.
+
+    length : int, default=100
+        The number of steps of a sequence, or the largest if `min_length` is given. At
+        least 2.
+
+    min_length : int or None, default=None
+        If given, lengths are uniform in [`min_length`, `length`]. At least 2.
+
+    n_distractors : int, default=4
+        The number of symbols that mean nothing. At least 1.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the sequences. Pass an int for the same output on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, length, n_distractors + 2), or (n_samples,) of object
+        The sequences: one block if `min_length` is None, else an array each, of shape
+        (n_steps, n_distractors + 2). The last two columns are X and Y.
+
+    y : ndarray of shape (n_samples,), dtype int
+        0 for XX, 1 for XY, 2 for YX, 3 for YY.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber (1997). "Long short-term memory". Neural
+       Computation 9(8), 1735-1780. Experiment 6a.
+
+    Examples
+    --------
+    >>> from skrnn.datasets import make_temporal_order
+    >>> X, y = make_temporal_order(n_samples=5, length=20, random_state=0)
+    >>> X.shape, y.shape
+    ((5, 20, 6), (5,))
+    >>> "".join("abcdXY"[k] for k in X[0].argmax(axis=1)), int(y[0])
+    ('bbXbadadbcddYcdabdbd', 1)
+    """
+    check_scalar(n_distractors, "n_distractors", Integral, min_val=1)
+    rng = check_random_state(random_state)
+    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=2)
+    early = starts + rng.randint(lengths // 10, lengths // 5 + 1)
+    late = starts + rng.randint(lengths // 2, 3 * lengths // 5 + 1)
+    first, second = rng.randint(2, size=(2, n_samples))
+    symbols = rng.randint(n_distractors, size=lengths.sum())
+    symbols[early] = n_distractors + first
+    symbols[late] = n_distractors + second
+    return _sequences(np.eye(n_distractors + 2)[symbols], starts, min_length), 2 * first + second
+
+
+def make_parity(
+    n_samples: int = 100,
+    *,
+    length: int = 20,
+    min_length: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate the parity problem (classification into 2 classes).
+
+    A step is a bit, 0 or 1 with equal chances; the class is whether the ones are even or
+    odd in number. One bit of memory is enough, yet flipping any step flips the answer.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        The number of sequences.
+
+    length : int, default=20
+        The number of steps of a sequence, or the largest if `min_length` is given. At
+        least 1.
+
+    min_length : int or None, default=None
+        If given, lengths are uniform in [`min_length`, `length`]. At least 1.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the sequences. Pass an int for the same output on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, length, 1), or (n_samples,) of object
+        The sequences: one block if `min_length` is None, else an array each, of shape
+        (n_steps, 1).
+
+    y : ndarray of shape (n_samples,), dtype int
+        0 for an even number of ones, 1 for an odd one.
+
+    Examples
+    --------
+    >>> from skrnn.datasets import make_parity
+    >>> X, y = make_parity(n_samples=5, length=8, random_state=0)
+    >>> X.shape, y.shape
+    ((5, 8, 1), (5,))
+    >>> int(X[0].sum()), int(y[0])
+    (6, 0)
+    """
+    rng = check_random_state(random_state)
+    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
+    bits = rng.randint(2, size=lengths.sum())
+    parity = np.bitwise_xor.reduceat(bits, starts)
+    return _sequences(bits[:, None].astype(np.float64), starts, min_length), parity
+
+
+def make_delayed_recall(
+    n_samples: int = 100,
+    *,
+    length: int = 20,
+    min_length: int | None = None,
+    n_symbols: int = 4,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate the delayed recall problem (classification into `n_symbols` classes).
+
+    A step is a symbol, coded one-hot and drawn uniformly. The class is the first symbol;
+    those after it are noise, and of the same alphabet, so that a network has to know that
+    it must not listen any longer. The task is a plain relative of Experiment 2 of [1]_.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        The number of sequences.
+
+    length : int, default=20
+        The number of steps of a sequence, or the largest if `min_length` is given. At
+        least 1, which leaves nothing to recall.
+
+    min_length : int or None, default=None
+        If given, lengths are uniform in [`min_length`, `length`]. At least 1.
+
+    n_symbols : int, default=4
+        The size of the alphabet. At least 2.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the sequences. Pass an int for the same output on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, length, n_symbols), or (n_samples,) of object
+        The sequences: one block if `min_length` is None, else an array each, of shape
+        (n_steps, n_symbols).
+
+    y : ndarray of shape (n_samples,), dtype int
+        The column of the first symbol.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber (1997). "Long short-term memory". Neural
+       Computation 9(8), 1735-1780.
+
+    Examples
+    --------
+    >>> from skrnn.datasets import make_delayed_recall
+    >>> X, y = make_delayed_recall(n_samples=5, min_length=3, length=8, random_state=0)
+    >>> X.shape, y.shape
+    ((5,), (5,))
+    >>> X[0].argmax(axis=1).tolist(), int(y[0])
+    ([3, 3, 1, 3, 1, 2, 0], 3)
+    """
+    check_scalar(n_symbols, "n_symbols", Integral, min_val=2)
+    rng = check_random_state(random_state)
+    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
+    symbols = rng.randint(n_symbols, size=lengths.sum())
+    return _sequences(np.eye(n_symbols)[symbols], starts, min_length), symbols[starts]
