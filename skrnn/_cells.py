@@ -1,0 +1,192 @@
+"""Cells: the element-wise recurrence of one step, and its derivative.
+
+A cell knows neither weights nor time. The layer owns the arrays: for one step the pre-activations
+`a`, one block of (H, B) for each entry of `blocks` in that order, one column a sequence; the states
+h_prev and h; and `memory` further blocks m_prev and m, the first of which is carried to the next
+step. `view` picks out of them what `forward` and `backward` use, once for all batches.
+
+`forward` turns a into activations in place and writes h. `backward` gets dh = dL/dh and, for a cell
+with memory, dm = dL/dm; it writes da = dL/da for every block, as `view_gradient` picked it apart,
+and leaves in dh and dm what goes back to the step before without a product. `tmp` is scratch.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Block(NamedTuple):
+    """Rows of the pre-activations that belong to one gate.
+
+    `reads` says which part of the step they see, "h", "x" or both (with the bias that goes with
+    it); `scale` multiplies their weights: 0.5 where sigmoid(a) = 0.5 tanh(0.5 a) + 0.5 is used.
+    """
+
+    gate: str
+    reads: str = "hx"
+    scale: float = 1.0
+
+
+class Cell:
+    """One step of a recurrence, on columns."""
+
+    gates: tuple[str, ...] = ("h",)
+    blocks: tuple[Block, ...] = (Block("h"),)
+    memory = 0
+    keeps_h = False  # whether part of dL/dh_prev passes by the products
+    start = "orthogonal"
+
+
+class TanhCell(Cell):
+    """Elman (1990): h = tanh(a). The layer lets a and h be the same memory."""
+
+    @staticmethod
+    def view(a, h_prev, h, m_prev, m):
+        return (h,)
+
+    @staticmethod
+    def view_gradient(da):
+        return tuple(da)
+
+    @staticmethod
+    def forward(step, tmp):
+        (h,) = step
+        np.tanh(h, out=h)
+
+    @staticmethod
+    def backward(step, d_step, dh, dm, tmp):
+        (h,), (da,) = step, d_step
+        np.multiply(h, h, out=da)
+        np.subtract(1, da, out=da)
+        da *= dh
+
+
+class ReluCell(TanhCell):
+    """Le, Jaitly & Hinton (2015): h = max(0, a), W_hh started at the identity."""
+
+    start = "identity"
+
+    @staticmethod
+    def forward(step, tmp):
+        (h,) = step
+        np.maximum(h, 0, out=h)
+
+    @staticmethod
+    def backward(step, d_step, dh, dm, tmp):
+        (h,), (da,) = step, d_step
+        np.sign(h, out=da)
+        da *= dh
+
+
+class GRU(Cell):
+    """Cho et al. (2014), the reset gate after the product.
+
+    r, z = sigmoid(a_r), sigmoid(a_z);  n = tanh(a_n + r u);  h = n + z (h_prev - n)
+
+    where u = W_hn h_prev + b_hn.
+    """
+
+    gates = ("r", "z", "n")
+    blocks = (Block("n", "h"), Block("r", scale=0.5), Block("z", scale=0.5), Block("n", "x"))
+    keeps_h = True
+
+    @staticmethod
+    def view(a, h_prev, h, m_prev, m):
+        return (*a, a[1:3], h_prev, h)
+
+    @staticmethod
+    def view_gradient(da):
+        return tuple(da)
+
+    @staticmethod
+    def forward(step, tmp):
+        u, r, z, n, rz, h_prev, h = step
+        np.tanh(rz, out=rz)
+        _logistic_from_tanh(rz)
+        np.multiply(r, u, out=tmp)
+        n += tmp
+        np.tanh(n, out=n)
+        np.subtract(h_prev, n, out=h)
+        h *= z
+        h += n
+
+    @staticmethod
+    def backward(step, d_step, dh, dm, tmp):
+        u, r, z, n, _, _, h = step
+        du, dr, dz, dn = d_step
+        np.subtract(1, z, out=dn)
+        dn *= dh
+        dh *= z
+        np.subtract(h, n, out=dz)  # z (h_prev - n)
+        dz *= dn
+        np.multiply(n, n, out=tmp)
+        np.subtract(1, tmp, out=tmp)
+        dn *= tmp
+        np.multiply(dn, r, out=du)
+        np.subtract(1, r, out=dr)
+        dr *= du
+        dr *= u
+
+
+class LSTM(Cell):
+    """Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000).
+
+    i, f, o = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o);  g = tanh(a_g)
+    c = f c_prev + i g;  h = o tanh(c)
+    """
+
+    gates = ("i", "f", "g", "o")
+    blocks = (
+        Block("o", scale=0.5),
+        Block("i", scale=0.5),
+        Block("f", scale=0.5),
+        Block("g"),
+    )
+    memory = 2
+
+    @staticmethod
+    def view(a, h_prev, h, m_prev, m):
+        return (*a, a, a[:3], h, m_prev[0], *m)
+
+    @staticmethod
+    def view_gradient(da):
+        return (*da, da, da[:3], da[1:])
+
+    @staticmethod
+    def forward(step, tmp):
+        o, i, f, g, a, oif, h, c_prev, c, tanh_c = step
+        np.tanh(a, out=a)
+        _logistic_from_tanh(oif)
+        np.multiply(f, c_prev, out=c)
+        np.multiply(i, g, out=tmp)
+        c += tmp
+        np.tanh(c, out=tanh_c)
+        np.multiply(o, tanh_c, out=h)
+
+    @staticmethod
+    def backward(step, d_step, dh, dc, tmp):
+        o, i, f, g, a, oif, h, c_prev, _, tanh_c = step
+        do, di, df, dg, da, doif, difg = d_step
+        np.multiply(h, tanh_c, out=tmp)
+        np.subtract(o, tmp, out=tmp)  # o (1 - tanh(c)^2)
+        tmp *= dh
+        dc += tmp
+        np.multiply(a, a, out=da)
+        np.subtract(oif, doif, out=doif)
+        np.subtract(1, dg, out=dg)
+        do *= tanh_c
+        do *= dh
+        di *= g
+        df *= c_prev
+        dg *= i
+        difg *= dc
+        dc *= f
+
+
+def _logistic_from_tanh(t):
+    """sigmoid(a) from t = tanh(a / 2), in place: NumPy's tanh is vectorised, SciPy's expit not."""
+    t *= 0.5
+    t += 0.5
+
+
+CELLS = {"rnn_tanh": TanhCell, "rnn_relu": ReluCell, "gru": GRU, "lstm": LSTM}

@@ -1,0 +1,269 @@
+"""Layers: weights, matrix products and time.
+
+A batch is a chain of runs (`skrnn._sequences.Run`): steps over which the same sequences go on. The
+arrays of a run have one block a step, one column a sequence, and are as wide as `run.width`; the
+columns past `run.n` are zero and stay zero, since their row of ones is zero too.
+"""
+
+from itertools import repeat
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ._blas import ProductSum
+
+
+class Recurrent:
+    """One direction of one recurrent layer.
+
+    Weights: W_xh (G H, D), W_hh (G H, H), b_h (G H,), with G gates, D inputs, H units, and b_hn
+    (H,) where a block of the cell reads h alone.
+
+    S of a run is (steps + 1, H + 1 + D, width): at every step [h; 1; x], so that one product with
+    [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block.
+    """
+
+    def __init__(self, cell, n_in, n_hidden, dtype):
+        self.cell, self.n_in, self.n_hidden, self.dtype = cell, n_in, n_hidden, np.dtype(dtype)
+        self._n_rows = n_hidden + 1 + n_in
+        # rows of the pre-activations that see h, and those that see x
+        n_blocks, H = len(cell.blocks), n_hidden
+        first_x = next(k for k, block in enumerate(cell.blocks) if "x" in block.reads)
+        last_h = max(k for k, block in enumerate(cell.blocks) if "h" in block.reads)
+        self._reads_h = slice(0, (last_h + 1) * H)
+        self._reads_x = slice(first_x * H, n_blocks * H)
+        # the products of a step: rows of the pre-activations, rows of S
+        products = [(self._reads_h, slice(0, self._n_rows))]
+        if last_h + 1 < n_blocks:
+            products.append((slice((last_h + 1) * H, n_blocks * H), slice(H, self._n_rows)))
+        self._products = products
+        self._W = np.zeros((n_blocks * H, self._n_rows), self.dtype)
+        self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
+        self._W_x_T = np.empty((n_in, n_blocks * H - self._reads_x.start), self.dtype)
+        self._dW = [
+            ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
+            for rows, cols in products
+        ]
+        self._n_columns, self._unrolled = 0, {}
+
+    @property
+    def n_states(self):
+        """Arrays that are carried from step to step: h, and c of a cell with memory."""
+        return 1 + (self.cell.memory > 0)
+
+    @property
+    def shapes(self):
+        """Names and shapes of the weights."""
+        G, D, H = len(self.cell.gates), self.n_in, self.n_hidden
+        shapes = {"W_xh": (G * H, D), "W_hh": (G * H, H), "b_h": (G * H,)}
+        for block in self.cell.blocks:
+            if block.reads == "h":
+                shapes[f"b_h{block.gate}"] = (H,)
+        return shapes
+
+    def initialize(self, weights, rng):
+        """Fill `weights` with values that train.
+
+        W_xh Glorot-uniform a gate; W_hh orthogonal a gate (Saxe et al. 2014), or the identity (Le
+        et al. 2015); biases 0, but 1 at a forget gate (Jozefowicz et al. 2015).
+        """
+        D, H = self.n_in, self.n_hidden
+        bound = np.sqrt(6 / (D + H))
+        weights["W_xh"][:] = rng.uniform(-bound, bound, weights["W_xh"].shape)
+        for gate in self.cell.gates:
+            square = np.eye(H) if self.cell.start == "identity" else _orthogonal(H, rng)
+            weights["W_hh"][self._gate(gate)] = square
+            weights["b_h"][self._gate(gate)] = gate == "f"
+        for name in weights.keys() - {"W_xh", "W_hh", "b_h"}:
+            weights[name][:] = 0
+
+    def _gate(self, gate):
+        g = self.cell.gates.index(gate)
+        return slice(g * self.n_hidden, (g + 1) * self.n_hidden)
+
+    def _blocks(self):
+        """Yield for every block its rows, its gate's rows and what describes it."""
+        for k, block in enumerate(self.cell.blocks):
+            yield slice(k * self.n_hidden, (k + 1) * self.n_hidden), self._gate(block.gate), block
+
+    def load(self, weights):
+        """Pack the weights for the products of forward and backward."""
+        H, W = self.n_hidden, self._W
+        for rows, gate, block in self._blocks():
+            if "h" in block.reads:
+                W[rows, :H] = weights["W_hh"][gate]
+            if "x" in block.reads:
+                W[rows, H] = weights["b_h"][gate]
+                W[rows, H + 1 :] = weights["W_xh"][gate]
+            else:
+                W[rows, H] = weights[f"b_h{block.gate}"]
+        self._W_h_T[:] = W[self._reads_h, :H].T
+        self._W_x_T[:] = W[self._reads_x, H + 1 :].T
+        for rows, _, block in self._blocks():
+            W[rows] *= block.scale
+        for dW in self._dW:
+            dW.clear()
+
+    def unload(self, gradient):
+        """Write the gradient that `backward` summed up into the named views of it."""
+        H = self.n_hidden
+        dW = np.zeros_like(self._W)
+        for (rows, cols), product in zip(self._products, self._dW, strict=True):
+            dW[rows, cols] = product.total
+        for rows, gate, block in self._blocks():
+            if "h" in block.reads:
+                gradient["W_hh"][gate] = dW[rows, :H]
+            if "x" in block.reads:
+                gradient["b_h"][gate] = dW[rows, H]
+                gradient["W_xh"][gate] = dW[rows, H + 1 :]
+            else:
+                gradient[f"b_h{block.gate}"][:] = dW[rows, H]
+
+    def lay_out(self, runs, keep):
+        """Arrays for all runs of a batch, one after the other if `keep`, else all in one place.
+
+        What was laid out for the batch before is used again where it is the same.
+        """
+        blocks = [(run.steps + 1) * run.width for run in runs]
+        starts = np.cumsum([0, *blocks[:-1]]).tolist() if keep else [0] * len(runs)
+        n_columns = max(start + size for start, size in zip(starts, blocks, strict=True))
+        if n_columns > self._n_columns:
+            self._allocate(n_columns)
+        keys = [(start, run.steps, run.width) for start, run in zip(starts, runs, strict=True)]
+        self._unrolled = {key: self._unrolled.get(key) or self._unroll(*key) for key in keys}
+        self._runs = [(run, self._unrolled[key]) for run, key in zip(runs, keys, strict=True)]
+
+    def _allocate(self, n_columns):
+        H, P, E = self.n_hidden, len(self.cell.blocks), self.cell.memory
+        self._n_columns, self._unrolled = n_columns, {}
+        self._S = np.empty(self._n_rows * n_columns, self.dtype)
+        self._M = np.empty(E * H * n_columns, self.dtype)
+        self._A = np.empty(P * H * n_columns if P > 1 else 0, self.dtype)
+
+    def _unroll(self, start, steps, width):
+        """The arrays of one run, and the views of them that every step needs."""
+        H, P, E = self.n_hidden, len(self.cell.blocks), self.cell.memory
+        S = _cut(self._S, start, (steps + 1, self._n_rows, width))
+        M = _cut(self._M, start, (steps + 1, E, H, width))
+        if P > 1:
+            A = _cut(self._A, start, (steps + 1, P, H, width))[:-1]
+        else:  # the product goes where h goes
+            A = S[1:, None, :H]
+        pre = A.reshape(steps, P * H, width)
+        products = [
+            list(zip(repeat(self._W[rows, cols]), S[:-1, cols], pre[:, rows], strict=False))
+            for rows, cols in self._products
+        ]
+        views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[:-1], M[1:])
+        forward = list(zip(zip(*products, strict=True), views, strict=True))
+        return Unrolled(S, M, forward, np.empty((H, width), self.dtype))
+
+    def hidden(self, k):
+        """h of every step of run k, (steps, H, width)."""
+        return self._runs[k][1].S[1:, : self.n_hidden]
+
+    def forward(self, k, x, state):
+        """Unroll the cell over run k.
+
+        x is (steps, D, columns); state the arrays (H, columns) that the run before left, None at
+        the start. Returns the state after the run.
+        """
+        run, arrays = self._runs[k]
+        self._fill(arrays, run.n, x, state)
+        forward, tmp = self.cell.forward, arrays.tmp
+        for products, step in arrays.steps:
+            for W, s, a in products:
+                np.dot(W, s, out=a)
+            forward(step, tmp)
+        return (arrays.S[-1, : self.n_hidden], *arrays.M[-1, :1])
+
+    def _fill(self, arrays, n, x, state):
+        H, S, M = self.n_hidden, arrays.S, arrays.M
+        for start, h in zip((S[0, :H], *M[0, :1]), state or repeat(None), strict=False):
+            start[:, :n] = 0 if h is None else h[:, :n]
+            start[:, n:] = 0
+        S[:-1, H, :n] = 1
+        S[:-1, H + 1 :, :n] = x[:, :, :n]
+        S[:-1, H:, n:] = 0
+
+    def widen_state(self, d_state, n, run):
+        """Gradient of the state after a run, from that of its first n columns."""
+        wide = [np.zeros((self.n_hidden, run.width), self.dtype) for _ in range(self.n_states)]
+        for new, old in zip(wide, d_state or (), strict=False):
+            new[:, :n] = old[:, :n]
+        return wide
+
+    def backward(self, k, d_state, dh_out, dx):
+        """Go back over run k, adding to the gradient of the weights.
+
+        d_state is the gradient of the state after the run, and becomes that of the state before;
+        dh_out (steps, H, width) or None what comes from above at every step; dx (steps, D, width)
+        is written, or None where nobody wants it.
+        """
+        run, arrays = self._runs[k]
+        (dh, *dm), H = d_state, self.n_hidden
+        dm = dm[0] if dm else None
+        da = np.empty((len(self._W), run.width), self.dtype)
+        da_h, da_x = da[self._reads_h], da[self._reads_x]
+        sums = [(dW.add, da[rows]) for dW, (rows, _) in zip(self._dW, self._products, strict=True)]
+        d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
+        backward, tmp, keeps_h = self.cell.backward, arrays.tmp, self.cell.keeps_h
+        for t in reversed(range(run.steps)):
+            if dh_out is not None:
+                dh += dh_out[t]
+            products, step = arrays.steps[t]
+            backward(step, d_step, dh, dm, tmp)
+            for (add, d), (_, s, _) in zip(sums, products, strict=True):
+                add(d, s)
+            if keeps_h:
+                np.dot(self._W_h_T, da_h, out=tmp)
+                dh += tmp
+            else:
+                np.dot(self._W_h_T, da_h, out=dh)
+            if dx is not None:
+                np.dot(self._W_x_T, da_x, out=dx[t])
+
+
+class Unrolled(NamedTuple):
+    """A run's arrays; for every step the products (W, s, a) and the views of the cell."""
+
+    S: np.ndarray
+    M: np.ndarray
+    steps: list
+    tmp: np.ndarray
+
+
+def _cut(buffer, start, shape):
+    """The columns of a run, as shape (steps + 1, ..., width), out of a flat buffer."""
+    rows, size = prod(shape[1:-1]), prod(shape)
+    return buffer[start * rows : start * rows + size].reshape(shape)
+
+
+class Dense:
+    """o = W_ho h + b_o, with W_ho (K, H) and b_o (K,)."""
+
+    def __init__(self, n_in, n_out, dtype):
+        self.n_in, self.n_out = n_in, n_out
+        self.shapes = {"W_ho": (n_out, n_in), "b_o": (n_out,)}
+
+    def initialize(self, weights, rng):
+        """W_ho Glorot-uniform, b_o zero."""
+        bound = np.sqrt(6 / (self.n_in + self.n_out))
+        weights["W_ho"][:] = rng.uniform(-bound, bound, weights["W_ho"].shape)
+        weights["b_o"][:] = 0
+
+    def forward(self, weights, h):
+        return weights["W_ho"] @ h + weights["b_o"][:, None]
+
+    def backward(self, weights, gradient, h, d_o):
+        """Write the gradient of the weights, return dL/dh."""
+        np.dot(d_o, h.T, out=gradient["W_ho"])
+        np.sum(d_o, axis=1, out=gradient["b_o"])
+        return weights["W_ho"].T @ d_o
+
+
+def _orthogonal(n, rng):
+    """Draw from the orthogonal matrices, uniformly (Mezzadri 2007)."""
+    q, r = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * np.where(np.diag(r) < 0, -1.0, 1.0)

@@ -1,0 +1,327 @@
+"""What users hand in, as sequences; and sequences as batches of columns."""
+
+from typing import NamedTuple
+
+import narwhals as nw
+import numpy as np
+
+COLUMNS = 16  # widths are multiples of it: a column's bits then do not depend on its neighbours
+
+
+class Run(NamedTuple):
+    """Steps start to start + steps of a batch, over which the same n sequences go on."""
+
+    start: int
+    steps: int
+    n: int
+    width: int
+
+
+class Sequences:
+    """n sequences side by side: values (D, sum of lengths), one column a step.
+
+    Sequence i is `values[:, starts[i] : starts[i] + lengths[i]]`; taking rows moves no values.
+    """
+
+    def __init__(self, values, starts, lengths):
+        self.values, self.starts, self.lengths = values, starts, lengths
+
+    @classmethod
+    def from_steps(cls, steps, lengths):
+        """From steps (sum of lengths, D) one below the other; those all NaN are absent."""
+        absent = np.isnan(steps).all(axis=1)
+        if absent.any():
+            lengths = np.add.reduceat(~absent, _starts(lengths), dtype=np.intp)
+            steps = steps[~absent]
+        return cls(np.ascontiguousarray(steps.T), _starts(lengths), lengths)
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def __getitem__(self, i):
+        return self.values[:, self.starts[i] : self.starts[i] + self.lengths[i]]
+
+    def take(self, rows):
+        return Sequences(self.values, self.starts[rows], self.lengths[rows])
+
+    def longest_first(self):
+        """Row numbers, longest sequence first."""
+        return np.argsort(-self.lengths, kind="stable")
+
+    def steps(self, run):
+        """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
+        columns = self.starts[: run.n] + np.arange(run.start, run.start + run.steps)[:, None]
+        return self.values.take(columns, axis=1).transpose(1, 0, 2)
+
+    def runs(self, longest=None):
+        """Cut the time of a batch, sorted longest first, where a sequence ends.
+
+        No run has more than `longest` steps.
+        """
+        ends = np.unique(self.lengths)
+        counts = np.searchsorted(-self.lengths, -ends, side="right")
+        runs, start = [], 0
+        for end, n in zip(ends.tolist(), counts.tolist(), strict=True):
+            width = -(-n // COLUMNS) * COLUMNS
+            for first in range(start, end, longest or end):
+                runs.append(Run(first, min(end, first + (longest or end)) - first, n, width))
+            start = end
+        return runs
+
+
+def _starts(lengths):
+    return np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.intp)
+
+
+def canonical_order(sequences, y, weight):
+    """Rows in an order that depends on neither the users' order nor on repetition.
+
+    y is (n, outputs). Rows of weight 0 are dropped, the others sorted by length, y and bytes, and
+    equal rows merged. Returns the rows kept, and the sum of the weights of each.
+    """
+    keys = [
+        (length, *target, sequence.tobytes(), w)
+        for length, target, sequence, w in zip(
+            sequences.lengths.tolist(), y.tolist(), sequences, weight.tolist(), strict=True
+        )
+    ]
+    order = sorted(np.flatnonzero(weight).tolist(), key=keys.__getitem__)
+    new = [keys[i][:-1] != keys[j][:-1] for i, j in zip(order[1:], order[:-1], strict=True)]
+    firsts = np.flatnonzero([True, *new])
+    order = np.array(order)
+    return order[firsts], np.add.reduceat(weight[order], firsts)
+
+
+# What users hand in ---------------------------------------------------------------------------
+
+
+def kind_of(X, fitted=None):
+    """Whether X is "tabular" (every row a flattened sequence) or "sequences".
+
+    Nested lists of numbers can be either: they follow the kind `fitted`, else their shape.
+    """
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return "sequences" if X.ndim == 3 else "tabular"
+    items = items_of(X)
+    if items is None or len(items) == 0:
+        return "tabular"
+    if any(_ndim(item) >= 1 and not isinstance(item, (list, tuple)) for item in items):
+        return "sequences"
+    if any(_ndim(item) >= 2 for item in items):
+        return "sequences"
+    if not all(_ndim(item) == 1 for item in items):
+        return "sequences" if any(_ndim(item) == 1 for item in items) else "tabular"
+    ragged = len({len(item) for item in items}) > 1
+    return fitted or ("sequences" if ragged else "tabular")
+
+
+def unwrap(X):
+    """What is no container we know, but turns into an array, as that array."""
+    known = (
+        isinstance(X, (np.ndarray, list, tuple))
+        or nw.from_native(X, pass_through=True, allow_series=True) is not X
+    )
+    return np.asarray(X) if not known and hasattr(X, "__array__") else X
+
+
+def items_of(X):
+    """The items of a container that may hold sequences, None for any other."""
+    if isinstance(X, (list, tuple)):
+        return X
+    if isinstance(X, np.ndarray):
+        if X.ndim == 3:
+            return X
+        one_column = X.dtype == object and (X.ndim == 1 or X.shape[1:] == (1,))
+        return X.ravel() if one_column else None
+    table = nw.from_native(X, pass_through=True, allow_series=True)
+    if isinstance(table, nw.DataFrame) and table.shape[1] == 1:
+        table = table[:, 0]
+    if isinstance(table, nw.Series) and table.dtype in (nw.Object, nw.List, nw.Array):
+        return table.to_list()
+    return None
+
+
+def _ndim(item):
+    if isinstance(item, (list, tuple)):
+        return 1 + (_ndim(item[0]) if len(item) else 0)
+    return getattr(item, "ndim", len(getattr(item, "shape", ())))
+
+
+def stack_table(X, features_per_step):
+    """Rows (n, p), each a flattened sequence, as steps (n T, D) and lengths."""
+    D = features_per_step or 1
+    n, p = X.shape
+    if p % D:
+        raise ValueError(
+            f"features_per_step={D} must divide the number of columns (n_features={p}): every row "
+            "is one sequence, its steps one after the other."
+        )
+    return X.reshape(n * (p // D), D), np.full(n, p // D)
+
+
+def stack_items(X):
+    """Sequences (T_i, D) or (T_i,) as steps (sum of T_i, D), lengths and step feature names."""
+    items = items_of(X)
+    if len(items) == 0:
+        raise ValueError("Found 0 sample(s): X holds no sequence, and at least one is required.")
+    if isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype != object and X.size:
+        arrays = _as_numbers(X, "X", None)
+        n, T, D = arrays.shape
+        return arrays.reshape(n * T, D), np.full(n, T), None
+    names = [_names(item) for item in items]
+    arrays = [_as_sequence(item, i) for i, item in enumerate(items)]
+    D = arrays[0].shape[1]
+    for i, array in enumerate(arrays):
+        if array.shape[1] != D:
+            raise ValueError(
+                f"Sequence {i} has steps of {array.shape[1]} features, but sequence 0 has steps "
+                f"of {D}. {LAYOUT}"
+            )
+        if names[i] != names[0]:
+            raise ValueError(
+                f"Sequence {i} has the columns {names[i]}, but sequence 0 has {names[0]}. All "
+                "frames need the same columns in the same order."
+            )
+    if any(array.dtype != np.float32 for array in arrays):
+        arrays = [array.astype(np.float64, copy=False) for array in arrays]
+    return np.concatenate(arrays), np.array([len(array) for array in arrays]), names[0]
+
+
+LAYOUT = (
+    "Each sequence is an array of shape (steps, features), or (steps,) for one feature; an array "
+    "of shape (channels, time), as in aeon, is turned by x.T."
+)
+
+
+def _names(item):
+    frame = nw.from_native(item, pass_through=True)
+    return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
+
+
+def _as_sequence(item, i):
+    if hasattr(item, "toarray"):
+        raise TypeError(f"Sequence {i} is sparse; dense arrays are required: use x.toarray().")
+    try:
+        array = np.asarray(item)
+    except ValueError:
+        raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
+    array = _as_numbers(array, f"Sequence {i}", item)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"Sequence {i} has {array.ndim} dimensions. {LAYOUT}")
+    if array.size == 0:
+        raise ValueError(
+            f"Sequence {i} is empty (shape {array.shape}). Every sequence needs at least one step "
+            "of at least one feature: leave it out, with its target."
+        )
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _as_numbers(array, what, item):
+    """The array in float32 if it is, else in float64."""
+    if array.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {what} is complex. Pass x.real, x.imag.")
+    if array.dtype.kind in "USmM":
+        raise ValueError(
+            f"{what} holds {array.dtype}, but numbers are required. Turn text and categories into "
+            "numbers first, for example by skrnn.preprocessing.StepTransformer(OneHotEncoder())."
+        )
+    try:
+        return array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} holds what is not a number: {item!r:.80}. {LAYOUT}") from None
+
+
+def require_valid_steps(steps, lengths):
+    """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
+    if np.isfinite(steps).all():
+        return
+    starts = _starts(lengths)
+    bad = np.isinf(steps).any(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"Input X contains infinity: {_place(starts, bad)}. Replace it, or mark the whole "
+            "step as absent by NaN."
+        )
+    missing = np.isnan(steps)
+    absent = missing.all(axis=1)
+    bad = missing.any(axis=1) & ~absent
+    if bad.any():
+        raise ValueError(
+            f"Input X contains NaN in some features of a step but not in all: "
+            f"{_place(starts, bad)}. Impute them, or mark the whole step as absent by NaN."
+        )
+    empty = np.logical_and.reduceat(absent, starts)
+    if empty.any():
+        raise ValueError(
+            f"Sequence {empty.argmax()} has no step left: all its features are NaN. Leave it out, "
+            "with its target."
+        )
+
+
+def _place(starts, bad):
+    row = bad.argmax()
+    i = np.searchsorted(starts, row, side="right") - 1
+    return f"sequence {i}, step {row - starts[i]}"
+
+
+def as_sequences(X):
+    """Put sequences into a one-dimensional object array, one array a sequence.
+
+    The container that every splitter and search of scikit-learn takes: `np.array` would turn
+    sequences of equal length into one numeric array instead. Targets of every step that come as a
+    list of lists, which scikit-learn refuses, go through it likewise.
+
+    Parameters
+    ----------
+    X : iterable of n array-likes, each (T_i, D) or (T_i,)
+
+    Returns
+    -------
+    ndarray of shape (n,) and dtype object
+        Item i is the i-th sequence as an array.
+
+    Examples
+    --------
+    >>> from skrnn import as_sequences
+    >>> X = as_sequences([[[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]])
+    >>> X.shape, X[1].shape
+    ((2,), (2, 2))
+    """
+    items = items_of(X)
+    items = list(X if items is None else items)
+    boxes = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):
+        boxes[i] = np.asarray(item)
+    return boxes
+
+
+def pad_sequences(X, *, flatten=False):
+    """Put sequences into one array, the shorter ones followed by NaN.
+
+    The estimators skip steps that are NaN, so the padded array trains and predicts as the ragged
+    sequences do; tools that accept nothing but one numeric array can hold it.
+
+    Parameters
+    ----------
+    X : sequences of n arrays, each (T_i, D) or (T_i,)
+    flatten : bool, default=False
+        Return the table (n, T D) of flattened sequences instead, for the tools of scikit-learn
+        that want two dimensions; the estimator then needs `features_per_step=D`.
+
+    Returns
+    -------
+    ndarray of shape (n, T, D) or (n, T D)
+        T is the length of the longest sequence; float32 if all sequences are, else float64.
+
+    Examples
+    --------
+    >>> from skrnn import pad_sequences
+    >>> pad_sequences([[1.0], [2.0, 3.0]], flatten=True)
+    array([[ 1., nan],
+           [ 2.,  3.]])
+    """
+    items = items_of(X)
+    steps, lengths, _ = stack_items(X if items is not None else list(X))
+    padded = np.full((len(lengths), lengths.max(), steps.shape[1]), np.nan, steps.dtype)
+    padded[np.arange(lengths.max()) < lengths[:, None]] = steps
+    return padded.reshape(len(padded), -1) if flatten else padded

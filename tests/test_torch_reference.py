@@ -1,0 +1,175 @@
+"""What PyTorch computes, skrnn computes: tools/make_torch_reference.py wrote the files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+
+from skrnn import RNNClassifier, RNNRegressor
+from skrnn._blas import one_thread
+from skrnn._cells import CELLS
+from skrnn._losses import LOSSES
+from skrnn._network import Network
+from skrnn._optimizers import Adam
+from skrnn._sequences import Sequences
+from skrnn._training import Descent, Patience, train
+
+FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
+TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def case(request):
+    with np.load(request.param) as arrays:
+        return dict(arrays)
+
+
+def with_loss(loss):
+    return pytest.mark.parametrize(
+        "case",
+        [pytest.param(path, id=path.stem) for path in FILES if f"-{loss}-" in path.name],
+        indirect=True,
+    )
+
+
+@pytest.fixture
+def network(case):
+    return make_network(case, case["outputs"].shape[1])
+
+
+def make_network(case, n_outputs):
+    n_features, sizes = case["steps"].shape[1], case["hidden_layer_sizes"].tolist()
+    return Network(CELLS[str(case["cell"])], n_features, sizes, n_outputs, case["steps"].dtype)
+
+
+def start_of(case, network):
+    theta = np.full(network.n_weights, np.nan, network.dtype)
+    fill(network.weights(theta), case["weights"])
+    return theta
+
+
+def fill(views, record):
+    assert views.keys() == set(record.dtype.names)
+    for name, view in views.items():
+        view[...] = record[name]
+
+
+def objective(case, network):
+    """The loss of all rows, with its gradient, as a function of (theta, gradient)."""
+    sequences = Sequences.from_steps(case["steps"], case["lengths"])
+    order = sequences.longest_first()
+    batch, y = sequences.take(order), np.ascontiguousarray(case["targets"][order].T)
+    weight = case["sample_weight"][order] / case["sample_weight"].dtype.type(len(order))
+    loss = LOSSES[str(case["loss"])]
+    return lambda theta, gradient: network.loss_and_gradient(
+        theta, gradient, batch, y, weight, loss
+    )
+
+
+def assert_equal(ours, torchs, case):
+    assert np.shape(ours) == np.shape(torchs)
+    error = np.abs(ours - torchs).max() / np.abs(torchs).max()
+    assert error <= TOLERANCE[case["steps"].dtype.name]
+
+
+def assert_all_equal(network, ours, record, case):
+    for name, view in network.weights(ours).items():
+        assert_equal(view, record[name], case)
+
+
+def test_files_hold_every_cell_and_loss_in_both_precisions():
+    stems = [path.stem.split("-") for path in FILES]
+    cells = {(cell, loss, dtype) for cell, _, _, loss, dtype in stems}
+    assert cells == {
+        (cell, loss, dtype)
+        for cell in ("rnn_tanh", "rnn_relu", "gru", "lstm")
+        for loss in ("squared_error", "binary_log_loss", "multinomial_log_loss")
+        for dtype in TOLERANCE
+    }
+    assert {(layers, kind) for _, layers, kind, _, _ in stems} == {
+        (layers, kind) for layers in "12" for kind in ("equal", "ragged")
+    }
+
+
+def test_last_states(case):
+    n_units = case["last"].shape[1]
+    network = make_network(case, n_units)  # that reads out the states themselves
+    theta = np.zeros(network.n_weights, network.dtype)
+    readout = {"W_ho": np.eye(n_units), "b_o": 0}
+    for name, view in network.weights(theta).items():
+        view[...] = readout[name] if name in readout else case["weights"][name]
+    sequences = Sequences.from_steps(case["steps"], case["lengths"])
+    with one_thread:
+        assert_equal(network.outputs(theta, sequences), case["last"], case)
+
+
+def test_outputs(case, network):
+    sequences = Sequences.from_steps(case["steps"], case["lengths"])
+    with one_thread:
+        outputs = network.outputs(start_of(case, network), sequences)
+    assert outputs.dtype == case["outputs"].dtype
+    assert_equal(outputs, case["outputs"], case)
+
+
+def test_loss_and_gradient(case, network):
+    theta = start_of(case, network)
+    gradient = np.full_like(theta, np.nan)
+    with one_thread:
+        value = objective(case, network)(theta, gradient)
+    assert_equal(value, case["loss_value"], case)
+    assert_all_equal(network, gradient, case["gradient"], case)
+
+
+def test_adam_with_clipping(case, network):
+    n, n_steps, theta = len(case["lengths"]), len(case["losses"]), start_of(case, network)
+    adam = Adam(
+        theta.size,
+        theta.dtype,
+        learning_rate=float(case["learning_rate"]),
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+    )
+    descent = Descent(adam, np.zeros_like(theta), float(case["max_grad_norm"]))
+    batches = [(n, objective(case, network))]
+    with one_thread:
+        history = train(
+            theta, lambda: batches, descent, Patience(0.0, n_steps + 1), max_iter=n_steps
+        )
+    assert 0 < np.sum(case["grad_norms"] > case["max_grad_norm"]) < n_steps
+    assert_equal(history.losses, case["losses"], case)
+    assert_equal(history.grad_norms, case["grad_norms"], case)
+    assert_all_equal(network, theta, case["final_weights"], case)
+
+
+def fitted(estimator, case, y, **labels):
+    """The estimator after one epoch, torch's weights written into it, and its sequences."""
+    X = np.split(case["steps"], np.cumsum(case["lengths"])[:-1])
+    sizes = case["hidden_layer_sizes"].tolist()
+    estimator.set_params(cell=str(case["cell"]), hidden_layer_sizes=sizes, random_state=0)
+    estimator.partial_fit(X, y, **labels)
+    fill(estimator.weights_, case["weights"])
+    return estimator, X
+
+
+@with_loss("binary_log_loss")
+def test_predict_proba_of_two_classes(case):
+    y = case["targets"][:, 0]
+    clf, X = fitted(RNNClassifier(), case, y, classes=np.unique(y))
+    p = expit(case["outputs"])
+    assert_equal(clf.predict_proba(X), np.hstack([1 - p, p]), case)
+
+
+@with_loss("multinomial_log_loss")
+def test_predict_proba_of_three_classes(case):
+    y = case["targets"][:, 0]
+    clf, X = fitted(RNNClassifier(), case, y, classes=np.unique(y))
+    assert_equal(clf.predict_proba(X), softmax(case["outputs"], axis=1), case)
+
+
+@with_loss("squared_error")
+def test_predict_of_a_regressor(case):
+    y = case["targets"]
+    reg, X = fitted(RNNRegressor(), case, y)
+    assert_equal(reg.predict(X), case["outputs"] * y.std(axis=0) + y.mean(axis=0), case)
