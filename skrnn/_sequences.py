@@ -1,6 +1,6 @@
 """What users hand in, as sequences; and sequences as batches of columns."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -100,23 +100,29 @@ def kind_of(X, fitted=None):
 
     Nested lists of numbers can be either: they follow the kind `fitted`, else their shape.
     """
-    if isinstance(X, np.ndarray) and X.dtype != object:
-        return "sequences" if X.ndim == 3 else "tabular"
+    if isinstance(X, np.ndarray) and (X.ndim >= 3 or X.dtype != object):
+        return "sequences" if X.ndim >= 3 else "tabular"
     items = items_of(X)
-    if items is None or len(items) == 0:
+    if items is None:
         return "tabular"
-    if any(_ndim(item) >= 1 and not isinstance(item, (list, tuple)) for item in items):
+    if len(items) == 0:
+        return fitted or "sequences"
+    ndims = [_ndim(item) for item in items]
+    if not isinstance(X, (list, tuple)) or max(ndims) == 0:
+        return "sequences" if max(ndims) >= 1 else "tabular"
+    nested = all(isinstance(item, (list, tuple)) for item in items) and set(ndims) == {1}
+    if not nested:
         return "sequences"
-    if any(_ndim(item) >= 2 for item in items):
-        return "sequences"
-    if not all(_ndim(item) == 1 for item in items):
-        return "sequences" if any(_ndim(item) == 1 for item in items) else "tabular"
     ragged = len({len(item) for item in items}) > 1
-    return fitted or ("sequences" if ragged else "tabular")
+    return "sequences" if ragged else fitted or "tabular"
 
 
 def unwrap(X):
     """What is no container we know, but turns into an array, as that array."""
+    if isinstance(X, np.ndarray) and X.dtype.names:
+        raise ValueError(f"X is a structured array. {LAYOUT}")
+    if isinstance(X, np.ma.MaskedArray):
+        return _fill_masked(X)
     known = (
         isinstance(X, (np.ndarray, list, tuple))
         or nw.from_native(X, pass_through=True, allow_series=True) is not X
@@ -124,12 +130,19 @@ def unwrap(X):
     return np.asarray(X) if not known and hasattr(X, "__array__") else X
 
 
+def _fill_masked(array):
+    """Masked values are missing: NaN."""
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    return array.filled(np.nan)
+
+
 def items_of(X):
     """The items of a container that may hold sequences, None for any other."""
     if isinstance(X, (list, tuple)):
         return X
     if isinstance(X, np.ndarray):
-        if X.ndim == 3:
+        if X.ndim >= 3:
             return X
         one_column = X.dtype == object and (X.ndim == 1 or X.shape[1:] == (1,))
         return X.ravel() if one_column else None
@@ -137,14 +150,30 @@ def items_of(X):
     if isinstance(table, nw.DataFrame) and table.shape[1] == 1:
         table = table[:, 0]
     if isinstance(table, nw.Series) and table.dtype in (nw.Object, nw.List, nw.Array):
-        return table.to_list()
+        items = table.to_list()
+        return [_as_float32(item) for item in items] if _is_float32(table.dtype) else items
     return None
+
+
+def _is_float32(dtype):
+    while dtype in (nw.List, nw.Array):
+        dtype = dtype.inner
+    return dtype == nw.Float32
+
+
+def _as_float32(item):
+    try:
+        return np.asarray(item, dtype=np.float32)
+    except (TypeError, ValueError):  # not rectangular, which is said elsewhere
+        return item
 
 
 def _ndim(item):
     if isinstance(item, (list, tuple)):
         return 1 + (_ndim(item[0]) if len(item) else 0)
-    return getattr(item, "ndim", len(getattr(item, "shape", ())))
+    if hasattr(item, "shape"):
+        return len(item.shape)
+    return np.ndim(item) if hasattr(item, "__array__") else 0
 
 
 def stack_table(X, features_per_step):
@@ -194,6 +223,8 @@ LAYOUT = (
 
 
 def _names(item):
+    if isinstance(item, (np.ndarray, list, tuple)):  # narwhals takes its time to say so
+        return None
     frame = nw.from_native(item, pass_through=True)
     return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
 
@@ -201,11 +232,7 @@ def _names(item):
 def _as_sequence(item, i):
     if hasattr(item, "toarray"):
         raise TypeError(f"Sequence {i} is sparse; dense arrays are required: use x.toarray().")
-    try:
-        array = np.asarray(item)
-    except ValueError:
-        raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
-    array = _as_numbers(array, f"Sequence {i}", item)
+    array = _as_numbers(_as_array(item, i), f"Sequence {i}", item)
     if array.ndim not in (1, 2):
         raise ValueError(f"Sequence {i} has {array.ndim} dimensions. {LAYOUT}")
     if array.size == 0:
@@ -216,18 +243,28 @@ def _as_sequence(item, i):
     return array[:, None] if array.ndim == 1 else array
 
 
+def _as_array(item, i):
+    if isinstance(item, np.ma.MaskedArray):
+        return _fill_masked(item)
+    frame = nw.from_native(item, pass_through=True)
+    try:
+        return frame.to_numpy() if isinstance(frame, nw.DataFrame) else np.asarray(item)
+    except ValueError:
+        raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
+
+
 def _as_numbers(array, what, item):
     """The array in float32 if it is, else in float64."""
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {what} is complex. Pass x.real, x.imag.")
     if array.dtype.kind in "USmM":
         raise ValueError(
-            f"{what} holds {array.dtype}, but numbers are required. Turn text and categories into "
-            "numbers first, for example by skrnn.preprocessing.StepTransformer(OneHotEncoder())."
+            f"{what} holds {array.dtype}, but numbers are required: turn text and categories into "
+            "numbers first."
         )
     try:
         return array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{what} holds what is not a number: {item!r:.80}. {LAYOUT}") from None
 
 
@@ -239,8 +276,8 @@ def require_valid_steps(steps, lengths):
     bad = np.isinf(steps).any(axis=1)
     if bad.any():
         raise ValueError(
-            f"Input X contains infinity: {_place(starts, bad)}. Replace it, or mark the whole "
-            "step as absent by NaN."
+            f"Input X contains infinity: {_place(starts, bad)}, or what is too large for "
+            f"{steps.dtype}. Replace it, or mark the whole step as absent by NaN."
         )
     missing = np.isnan(steps)
     absent = missing.all(axis=1)
@@ -264,7 +301,18 @@ def _place(starts, bad):
     return f"sequence {i}, step {row - starts[i]}"
 
 
-def as_sequences(X):
+def _require_items(X):
+    """The items of a container, those of a plain array or an iterator being its rows."""
+    X = unwrap(X)
+    items = items_of(X)
+    if items is None and hasattr(X, "columns"):
+        raise ValueError(
+            "X is a frame of several columns, not sequences: pass one frame or array a sequence."
+        )
+    return list(X) if items is None else items
+
+
+def as_sequences(X: Any) -> np.ndarray:
     """Put sequences into a one-dimensional object array, one array a sequence.
 
     The container that every splitter and search of scikit-learn takes: `np.array` would turn
@@ -287,15 +335,16 @@ def as_sequences(X):
     >>> X.shape, X[1].shape
     ((2,), (2, 2))
     """
-    items = items_of(X)
-    items = list(X if items is None else items)
+    items = _require_items(X)
     boxes = np.empty(len(items), dtype=object)
     for i, item in enumerate(items):
-        boxes[i] = np.asarray(item)
+        boxes[i] = _as_array(item, i)
+        if boxes[i].ndim == 0:
+            raise ValueError(f"Item {i} is {item!r}, not a sequence.")
     return boxes
 
 
-def pad_sequences(X, *, flatten=False):
+def pad_sequences(X: Any, *, flatten: bool = False) -> np.ndarray:
     """Put sequences into one array, the shorter ones followed by NaN.
 
     The estimators skip steps that are NaN, so the padded array trains and predicts as the ragged
@@ -320,8 +369,7 @@ def pad_sequences(X, *, flatten=False):
     array([[ 1., nan],
            [ 2.,  3.]])
     """
-    items = items_of(X)
-    steps, lengths, _ = stack_items(X if items is not None else list(X))
+    steps, lengths, _ = stack_items(_require_items(X))
     padded = np.full((len(lengths), lengths.max(), steps.shape[1]), np.nan, steps.dtype)
     padded[np.arange(lengths.max()) < lengths[:, None]] = steps
     return padded.reshape(len(padded), -1) if flatten else padded

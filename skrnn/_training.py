@@ -54,41 +54,41 @@ class Patience:
         return self.waited >= self.n_iter_no_change
 
 
-def train(theta, epoch, descent, patience, *, max_iter, score=None, report=None):
+def train(theta, epoch, descent, patience, *, max_iter, score=None, probe=None, report=None):
     """Run epochs on theta, in place, until the loss or the score no longer gets better.
 
     `epoch()` yields for every batch its number of rows and a function of (theta, gradient) that
     writes the gradient and returns the loss. With `score(theta)`, which should rise, the weights of
-    the best epoch are restored at the end. `report(history)` is called after every epoch.
+    the best epoch are restored at the end. `probe(theta)` is called at the end, `report(history)`
+    after every epoch. `score` and `probe` raise NotFiniteError where outputs are not finite.
     """
     history, gradient = History(), np.empty_like(theta)
-    proven = best = None
-    for _ in range(max_iter):
-        before = theta.copy()
-        try:
+    kept = None
+    try:
+        for _ in range(max_iter):
+            before = theta.copy()
             loss, norm = _run_epoch(theta, gradient, epoch(), descent)
-        except NotFiniteError:
-            if proven is None:
-                raise NotFiniteError(len(history.losses) + 1) from None
-            theta[:] = proven if best is None else best
-            history.stopped = "not finite"
-            return history
-        # an epoch without infinities proves the weights that it started from
-        if history.losses:
-            proven = before
-        history.losses.append(loss)
-        history.grad_norms.append(norm)
-        if score is not None:
-            history.scores.append(score(theta))
-            if history.scores[-1] >= max(history.scores):
-                best = theta.copy()
-        if report is not None:
-            report(history)
-        if patience.is_over(loss if score is None else -history.scores[-1]):
-            history.stopped = "converged"
-            break
-    if best is not None:
-        theta[:] = best
+            figure = loss if score is None else -score(theta)
+            if score is None and history.losses:
+                kept = before  # proven by an epoch that started from them and had no infinities
+            history.losses.append(loss)
+            history.grad_norms.append(norm)
+            if score is not None:
+                history.scores.append(-figure)
+                kept = theta.copy() if figure <= patience.best else kept
+            if report is not None:
+                report(history)
+            if patience.is_over(figure):
+                history.stopped = "converged"
+                break
+        if probe is not None:
+            probe(theta)
+    except NotFiniteError:
+        if kept is None:
+            raise NotFiniteError(len(history.losses) + 1) from None
+        history.stopped = "not finite"
+    if score is not None or history.stopped == "not finite":
+        theta[:] = kept
     return history
 
 

@@ -1,0 +1,117 @@
+"""The parts of the docstrings that the estimators share."""
+
+import textwrap
+
+SUMMARY = """
+Recurrent layers read each sequence step by step; a dense layer on the state after the last step
+gives the output. Trained by backpropagation through time, with the gradient clipped by its L2 norm,
+on sequences of any and of different lengths.
+
+X may be a table (n, p) whose rows are flattened sequences, an array (n, T, D) of n sequences of T
+steps of D features, or a list, object array or Series of n sequences, each (T_i, D) or (T_i,), as
+arrays or frames. A step whose features are all NaN is absent and skipped, so padding by NaN changes
+nothing. The kind of container seen at fit, table or sequences, is kept. The dtype of X is that of
+the arithmetic: float32 in, float32 throughout.
+"""
+
+PARAMETERS = """
+cell : {"rnn_tanh", "rnn_relu", "gru", "lstm"}, default="gru"
+    The recurrence [1]_ [2]_ [3]_.
+hidden_layer_sizes : int or array-like of int, default=(64,)
+    Units of each recurrent layer; layers are stacked. An int is one layer.
+features_per_step : int or None, default=None
+    Features D of a time step where X is a table of two dimensions: its rows are then p / D steps of
+    D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+alpha : float, default=0.0001
+    Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases are free.
+solver : {"adam", "sgd"}, default="adam"
+    Adam [4]_, or stochastic gradient descent with momentum.
+learning_rate_init : float, default=0.005
+    Step size.
+batch_size : int or "auto", default="auto"
+    Sequences a batch; "auto" is 32, or all if there are fewer.
+max_iter : int, default=200
+    Greatest number of epochs.
+max_grad_norm : float or None, default=1.0
+    Gradients whose L2 norm, over all weights together, is larger are scaled down to it [5]_. None
+    does not clip.
+shuffle : bool, default=True
+    Whether to draw new batches each epoch. If so, the result depends on neither the order of the
+    sequences nor on whether one is repeated or weighted. If not, the order is the user's.
+momentum : float, default=0.9
+    Momentum of "sgd", in [0, 1).
+nesterovs_momentum : bool, default=True
+    Whether the momentum is Nesterov's; only for "sgd".
+beta_1 : float, default=0.9
+    Decay of the first moment; only for "adam".
+beta_2 : float, default=0.999
+    Decay of the second moment; only for "adam".
+epsilon : float, default=1e-8
+    Added to the root of the second moment; only for "adam".
+tol : float, default=1e-4
+    The loss, or the validation score, must get better by more than this ...
+n_iter_no_change : int, default=10
+    ... within this many epochs, or training stops.
+early_stopping : bool, default=False
+    Whether to set a part of the training data aside, stop when its score (accuracy or R^2) no
+    longer rises, and restore the weights of the best epoch.
+validation_fraction : float, default=0.1
+    Size of that part, in (0, 1); stratified by class.
+warm_start : bool, default=False
+    Whether `fit` goes on where the fit before stopped, the optimiser's state included.
+random_state : int, RandomState instance or None, default=None
+    Draws the initial weights, the validation part and the batches. An int gives the same bits at
+    every fit.
+verbose : bool or int, default=False
+    Whether to print the loss of every epoch.
+"""
+
+ATTRIBUTES = """
+n_features_in_ : int
+    Columns p of a table; features D of a step for sequences.
+feature_names_in_ : ndarray of shape (n_features_in,)
+    Names of the columns, where X is a frame or holds frames, and they are all strings.
+n_outputs_ : int
+    Outputs of the net.
+n_iter_ : int
+    Epochs in all.
+weights_ : dict of str to ndarray
+    The weights: for layer 0 `W_xh_0` (G H, D), `W_hh_0` (G H, H), `b_h_0` (G H,) and, for "gru",
+    `b_hn_0` (H,); likewise for the layers above; `W_ho` (K, H) and `b_o` (K,). G gates one below
+    the other: r, z, n for "gru"; i, f, g, o for "lstm".
+loss_ : float
+    Loss of the last epoch, the penalty included, averaged over its batches.
+loss_curve_ : list of float
+    Loss of every epoch.
+best_loss_ : float or None
+    Least loss of an epoch; None with `early_stopping`.
+grad_norm_curve_ : list of float
+    L2 norm of the gradient before clipping, averaged over the batches of every epoch.
+validation_scores_ : list of float or None
+    Score on the validation part after every epoch, with `early_stopping`.
+best_validation_score_ : float or None
+    The greatest of them.
+"""
+
+REFERENCES = """
+.. [1] Elman (1990). Finding structure in time. Cognitive Science, 14(2).
+.. [2] Cho et al. (2014). Learning phrase representations using RNN encoder-decoder for statistical
+       machine translation. EMNLP.
+.. [3] Hochreiter & Schmidhuber (1997). Long short-term memory. Neural Computation, 9(8).
+.. [4] Kingma & Ba (2015). Adam: a method for stochastic optimization. ICLR.
+.. [5] Pascanu, Mikolov & Bengio (2013). On the difficulty of training recurrent neural networks.
+       ICML.
+"""
+
+
+def document(cls):
+    """Fill the shared parts into the docstring of a class."""
+    parts = {
+        "summary": SUMMARY,
+        "parameters": PARAMETERS,
+        "attributes": ATTRIBUTES,
+        "references": REFERENCES,
+    }
+    filled = {name: textwrap.indent(text.strip(), "    ").strip() for name, text in parts.items()}
+    cls.__doc__ = cls.__doc__.format(**filled)
+    return cls

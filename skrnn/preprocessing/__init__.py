@@ -1,0 +1,5 @@
+"""Transformers of sequences."""
+
+from skrnn.preprocessing._step_transformer import StepTransformer
+
+__all__ = ["StepTransformer"]

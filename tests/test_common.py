@@ -1,0 +1,46 @@
+"""scikit-learn's own checks, without an expected failure and without a skip."""
+
+import inspect
+from unittest import SkipTest
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skrnn import RNNClassifier, RNNRegressor
+from skrnn._cells import CELLS
+
+ESTIMATORS = [
+    estimator(cell) if cell != "gru" else estimator()
+    for estimator in (RNNClassifier, RNNRegressor)
+    for cell in CELLS
+]
+STRICT = (
+    {"xfail_strict": True}  # scikit-learn 1.8
+    if "xfail_strict" in inspect.signature(parametrize_with_checks).parameters
+    else {}
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda estimator: {}, **STRICT)
+def test_check_estimator(estimator, check):
+    try:
+        check(estimator)
+    except SkipTest as skip:
+        pytest.fail(f"skipped: {skip}")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_param_validation",
+        "check_dataframe_column_names_consistency",
+        "check_inplace_ensure_writeable",
+    ],
+)
+@pytest.mark.parametrize("estimator", [RNNClassifier, RNNRegressor])
+def test_checks_that_scikit_learn_keeps_for_itself(estimator, check):
+    check = getattr(estimator_checks, check)
+    check(estimator.__name__, estimator())

@@ -1,0 +1,331 @@
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from skrnn import as_sequences, pad_sequences
+from skrnn._sequences import COLUMNS, Sequences, canonical_order, kind_of
+
+
+def make(lengths, D=2, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=(T, D)).astype(dtype) for T in lengths]
+
+
+def batch(items):
+    return Sequences.from_steps(np.concatenate(items), np.array([len(x) for x in items]))
+
+
+LENGTHS = {
+    "one step": [1],
+    "one sequence": [7],
+    "equal": [4] * 5,
+    "all different": [9, 7, 4, 2, 1],
+    "ties": [5, 5, 3, 3, 3, 1],
+    "more than a block of columns": [*range(40, 0, -1)],
+    "unsorted": [2, 8, 1, 8, 3, 3],
+}
+
+
+@pytest.mark.parametrize("longest", [None, 1, 2, 3, 1000])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_runs_cover_each_real_step_exactly_once(lengths, longest):
+    lengths = sorted(lengths, reverse=True)
+    runs = batch(make(lengths)).runs(longest)
+    covered = Counter(
+        (t, i)
+        for run in runs
+        for t in range(run.start, run.start + run.steps)
+        for i in range(run.n)
+    )
+    assert covered == Counter((t, i) for i, T in enumerate(lengths) for t in range(T))
+    assert [run.start for run in runs] == np.cumsum([0, *(run.steps for run in runs[:-1])]).tolist()
+    for run in runs:
+        assert run.steps >= 1
+        assert longest is None or run.steps <= longest
+        assert run.width % COLUMNS == 0
+        assert 0 <= run.width - run.n < COLUMNS
+
+
+@pytest.mark.parametrize("longest", [None, 3])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_steps_of_the_runs_are_the_inputs(lengths, longest):
+    items = make(lengths)
+    sequences = batch(items)
+    order = sequences.longest_first()
+    assert [len(items[i]) for i in order] == sorted(lengths, reverse=True)
+    sequences = sequences.take(order)
+    for run in sequences.runs(longest):
+        x = sequences.steps(run)
+        assert x.shape == (run.steps, 2, run.n)
+        for s in range(run.steps):
+            for j in range(run.n):
+                np.testing.assert_array_equal(x[s, :, j], items[order[j]][run.start + s])
+
+
+def test_steps_all_nan_are_dropped_and_values_stay():
+    items = make([3, 5, 2])
+    holes = [x.copy() for x in items]
+    holes[0][1] = holes[1][[0, 4]] = np.nan
+    sequences = batch(holes)
+    assert sequences.lengths.tolist() == [2, 3, 2]
+    for i, kept in enumerate([[0, 2], [1, 2, 3], [0, 1]]):
+        np.testing.assert_array_equal(sequences[i].T, items[i][kept])
+
+
+def test_take_of_take_is_the_same_sequence():
+    items = make([3, 5, 2, 4])
+    taken = batch(items).take(np.array([3, 1, 1])).take(np.array([2, 0]))
+    assert len(taken) == 2
+    np.testing.assert_array_equal(taken[0].T, items[1])
+    np.testing.assert_array_equal(taken[1].T, items[3])
+
+
+# canonical_order ------------------------------------------------------------------------------
+
+
+def described(items, y, weight):
+    """What canonical_order makes of rows: (sequence, target, weight) in its order."""
+    rows, weights = canonical_order(batch(items), y, weight)
+    return [
+        (items[i].tobytes(), tuple(y[i]), w) for i, w in zip(rows.tolist(), weights, strict=True)
+    ]
+
+
+@pytest.fixture
+def rows():
+    items = make([3, 1, 3, 2, 2, 3])
+    items[2] = items[0].copy()  # the same sequence, another target
+    items[4] = items[3].copy()  # a row that comes twice
+    y = np.array([[0.0], [1.0], [1.0], [2.0], [2.0], [0.0]])
+    return items, y, np.array([1.0, 2.0, 3.0, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_rows_does_not_matter(rows, seed):
+    items, y, weight = rows
+    p = np.random.default_rng(seed).permutation(len(items))
+    assert described([items[i] for i in p], y[p], weight[p]) == described(*rows)
+
+
+def test_a_row_repeated_is_a_row_of_that_weight(rows):
+    items, y, weight = rows
+    repeats = np.repeat(np.arange(len(items)), weight.astype(int))
+    again = described([items[i] for i in repeats], y[repeats], np.ones(len(repeats)))
+    assert again == described(*rows)
+
+
+def test_equal_rows_are_merged_and_their_weights_add_up(rows):
+    items, _, weight = rows
+    merged = {(sequence, target): w for sequence, target, w in described(*rows)}
+    assert merged[items[3].tobytes(), (2.0,)] == 2
+    assert len(merged) == len(described(*rows)) == 5
+    assert sum(merged.values()) == weight.sum()
+
+
+def test_rows_of_equal_sequence_and_other_target_are_not_merged(rows):
+    items, _, _ = rows
+    targets = {
+        target: w for sequence, target, w in described(*rows) if sequence == items[0].tobytes()
+    }
+    assert targets == {(0.0,): 1, (1.0,): 3}
+
+
+def test_rows_of_weight_zero_are_dropped(rows):
+    items, y, weight = rows
+    weight = np.array([1.0, 0.0, 3.0, 0.0, 1.0, 1.0])
+    kept = np.flatnonzero(weight)
+    assert described(items, y, weight) == described([items[i] for i in kept], y[kept], weight[kept])
+
+
+# kind_of --------------------------------------------------------------------------------------
+
+
+def objects(items, shape=(-1,)):
+    boxes = np.empty(len(items), dtype=object)
+    boxes[:] = items
+    return boxes.reshape(shape)
+
+
+RAGGED, UNIVARIATE, EQUAL = make([3, 1, 2]), [x[:, 0] for x in make([3, 1, 2])], make([4] * 3)
+TABLE = np.arange(12.0).reshape(3, 4)
+FRAMES = [pd.DataFrame(x, columns=["a", "b"]) for x in RAGGED]
+
+TABULAR = {
+    "2-D array": TABLE,
+    "2-D object array": TABLE.astype(object),
+    "array of one column": TABLE[:, :1],
+    "pandas": pd.DataFrame(TABLE),
+    "pandas of one numeric column": pd.DataFrame(TABLE[:, :1]),
+    "polars": pl.DataFrame(TABLE),
+    "rectangular list": TABLE.tolist(),
+    "rectangular tuple of tuples": tuple(map(tuple, TABLE.tolist())),
+}
+SEQUENCES = {
+    "3-D array": np.stack(EQUAL),
+    "3-D object array": np.stack(EQUAL).astype(object),
+    "list of (T, D)": RAGGED,
+    "tuple of (T, D)": tuple(RAGGED),
+    "list of (T,)": UNIVARIATE,
+    "list of equal (T,)": list(TABLE),
+    "list of one (T,)": [TABLE[0]],
+    "list of equal (T, D)": EQUAL,
+    "1-D object array": objects(RAGGED),
+    "(n, 1) object array": objects(RAGGED, (-1, 1)),
+    "1-D object array of (T,)": objects(UNIVARIATE),
+    "pandas Series": pd.Series(RAGGED),
+    "pandas one column": pd.DataFrame({"x": UNIVARIATE}),
+    "pandas Series of lists": pd.Series([x.tolist() for x in UNIVARIATE]),
+    "polars Series of lists": pl.Series([x.tolist() for x in UNIVARIATE]),
+    "polars Series of objects": pl.Series(RAGGED, dtype=pl.Object),
+    "polars one column": pl.DataFrame({"x": [x.tolist() for x in UNIVARIATE]}),
+    "pandas frames": FRAMES,
+    "polars frames": [pl.DataFrame(x, schema=["a", "b"]) for x in RAGGED],
+    "list of pandas Series": [pd.Series(x) for x in UNIVARIATE],
+    "ragged list": [x.tolist() for x in UNIVARIATE],
+    "list of lists of steps": [x.tolist() for x in RAGGED],
+    "rectangular list of lists of steps": np.stack(EQUAL).tolist(),
+    # equal lengths do not turn a column of sequences into a table
+    "pandas Series of equal lists": pd.Series(TABLE.tolist()),
+    "polars Series of equal lists": pl.Series(TABLE.tolist()),
+    "polars Series of arrays": pl.Series(TABLE.tolist(), dtype=pl.Array(pl.Float64, 4)),
+    "1-D object array of equal lists": objects(TABLE.tolist()),
+}
+
+
+@pytest.mark.parametrize("X", TABULAR.values(), ids=TABULAR)
+def test_kind_is_tabular(X):
+    assert kind_of(X) == "tabular"
+
+
+@pytest.mark.parametrize("X", SEQUENCES.values(), ids=SEQUENCES)
+def test_kind_is_sequences(X):
+    assert kind_of(X) == "sequences"
+
+
+@pytest.mark.parametrize("fitted", ["tabular", "sequences"])
+def test_rectangular_nested_lists_follow_the_kind_of_the_fit(fitted):
+    assert kind_of(TABLE.tolist(), fitted) == fitted
+
+
+@pytest.mark.parametrize("name", ["2-D array", "pandas", "polars", "2-D object array"])
+def test_what_is_itself_a_table_does_not_follow_the_fit(name):
+    assert kind_of(TABULAR[name], "sequences") == "tabular"
+
+
+@pytest.mark.parametrize("name", ["3-D array", "list of equal (T,)", "list of (T, D)"])
+def test_arrays_are_always_sequences(name):
+    assert kind_of(SEQUENCES[name], "tabular") == "sequences"
+
+
+# as_sequences and pad_sequences ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("X", SEQUENCES.values(), ids=SEQUENCES)
+def test_as_sequences_is_a_flat_object_array_of_arrays(X):
+    boxes = as_sequences(X)
+    assert boxes.dtype == object
+    assert boxes.ndim == 1
+    assert all(type(x) is np.ndarray and x.ndim in (1, 2) for x in boxes)
+    assert len(boxes) == len(X)
+
+
+def test_as_sequences_keeps_values_shapes_and_dtypes():
+    items = [np.ones((3, 2), np.float32), np.arange(4), np.zeros((1, 5))]
+    for box, item in zip(as_sequences(items), items, strict=True):
+        np.testing.assert_array_equal(box, item)
+        assert box.dtype == item.dtype
+
+
+def test_as_sequences_of_equal_lengths_stays_a_list_of_sequences():
+    assert as_sequences(EQUAL).shape == (3,)
+    assert as_sequences(np.stack(EQUAL)).shape == (3,)
+    assert as_sequences([[1.0, 2.0], [3.0, 4.0]]).shape == (2,)
+
+
+def test_as_sequences_reads_the_rows_of_a_2d_array():
+    np.testing.assert_array_equal(np.stack(as_sequences(TABLE)), TABLE)
+
+
+def test_as_sequences_twice_is_as_sequences_once():
+    once = as_sequences(RAGGED)
+    for a, b in zip(as_sequences(once), once, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_as_sequences_takes_a_generator():
+    assert [x.shape for x in as_sequences(x for x in RAGGED)] == [x.shape for x in RAGGED]
+
+
+def test_pad_sequences_puts_nan_after_each_sequence_and_nothing_else():
+    padded = pad_sequences(RAGGED)
+    assert padded.shape == (3, 3, 2)
+    for row, x in zip(padded, RAGGED, strict=True):
+        np.testing.assert_array_equal(row[: len(x)], x)
+        assert np.isnan(row[len(x) :]).all()
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_pad_sequences_is_the_same_for_every_container(name):
+    X = SEQUENCES[name]
+    reference = [np.asarray(x, dtype=float) for x in as_sequences(X)]
+    np.testing.assert_array_equal(pad_sequences(X), pad_sequences(reference))
+
+
+def test_pad_sequences_flattened_is_time_major():
+    np.testing.assert_array_equal(
+        pad_sequences(RAGGED, flatten=True), pad_sequences(RAGGED).reshape(3, -1)
+    )
+
+
+def test_pad_sequences_of_equal_lengths_adds_nothing():
+    np.testing.assert_array_equal(pad_sequences(EQUAL), np.stack(EQUAL))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        ((np.float32, np.float32), np.float32),
+        ((np.float32, np.float64), np.float64),
+        ((np.float32, np.int64), np.float64),
+        ((np.int32, np.bool_), np.float64),
+    ],
+)
+def test_pad_sequences_is_float32_only_where_all_are(dtypes, expected):
+    assert (
+        pad_sequences([np.ones(3 - i, dtype) for i, dtype in enumerate(dtypes)]).dtype == expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        ([], "no sequence"),
+        ([np.ones((2, 2)), np.ones((2, 3))], "Sequence 1.*3 features.*of 2"),
+        ([np.ones(2), np.ones(0)], "Sequence 1 is empty"),
+        ([np.ones(2), np.array(["a"])], "Sequence 1.*numbers"),
+        ([np.ones(2), np.ones((1, 1, 1))], "Sequence 1 has 3 dimensions"),
+        ([[[1.0, 2.0]], [[1.0, 2.0], [3.0]]], "Sequence 1 is not rectangular"),
+    ],
+)
+def test_pad_sequences_names_the_bad_sequence(X, words):
+    with pytest.raises(ValueError, match=words):
+        pad_sequences(X)
+
+
+def test_as_sequences_names_the_sequence_that_is_not_rectangular():
+    with pytest.raises(ValueError, match=r"Sequence 1 is not rectangular"):
+        as_sequences([[[1.0, 2.0]], [[1.0, 2.0], [3.0]]])
+
+
+@pytest.mark.parametrize("function", [as_sequences, pad_sequences])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_wide_frame_is_read_by_rows_or_refused_but_never_by_columns(function, frame):
+    try:
+        result = function(frame(dict(zip("abcd", TABLE.T, strict=True))))
+    except (TypeError, ValueError) as error:
+        assert "frame" in str(error) or "table" in str(error)
+    else:
+        np.testing.assert_array_equal(np.stack(result).reshape(3, 4), TABLE)
