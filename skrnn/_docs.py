@@ -50,7 +50,7 @@ epsilon : float, default=1e-8
     Added to the root of the second moment; only for "adam".
 tol : float, default=1e-4
     The loss, or the validation score, must get better by more than this ...
-n_iter_no_change : int, default=10
+n_iter_no_change : int, default=20
     ... within this many epochs, or training stops.
 early_stopping : bool, default=False
     Whether to set a part of the training data aside, stop when its score (accuracy or R^2) no
