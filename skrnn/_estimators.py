@@ -220,6 +220,7 @@ class BaseRNN(BaseEstimator):
                 "inconsistent numbers of samples."
             )
         weight = check_sample_weight(sample_weight, n)
+        weight = np.ldexp(weight, -np.frexp(weight.max())[1])  # exact, and no sum can overflow
         kept = np.flatnonzero(weight)
         rows = _Rows(sequences.take(kept), self._encode(y[kept], goes_on, classes), weight[kept])
         if not self.shuffle:

@@ -120,7 +120,7 @@ _TARGET = "Expected one target a sequence, (n,) or (n, n_outputs)."
 
 
 def check_sample_weight(sample_weight, n):
-    """Weights as float64 of shape (n,), none of them negative, the largest between 0.5 and 1."""
+    """Weights as float64 of shape (n,), none of them negative, not all zero."""
     if sample_weight is None:
         return np.ones(n)
     try:
@@ -136,7 +136,7 @@ def check_sample_weight(sample_weight, n):
         raise ValueError(f"sample_weight of sequence {i} is {weight[i]}, expected a number >= 0.")
     if not weight.any():
         raise ValueError("The sample_weight of every sequence is zero: no weight is left to fit.")
-    return np.ldexp(weight, -np.frexp(weight.max())[1])  # exact, and sums cannot overflow
+    return weight
 
 
 @contextmanager
