@@ -34,6 +34,7 @@ class Cell:
     blocks: tuple[Block, ...] = (Block("h"),)
     memory = 0
     keeps_h = False  # whether part of dL/dh_prev passes by the products
+    bounded = True  # whether h stays finite whatever the weights
     start = "orthogonal"
 
 
@@ -65,6 +66,7 @@ class ReluCell(TanhCell):
     """Le, Jaitly & Hinton (2015): h = max(0, a), W_hh started at the identity."""
 
     start = "identity"
+    bounded = False
 
     @staticmethod
     def forward(step, tmp):

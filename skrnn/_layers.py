@@ -1,8 +1,9 @@
 """Layers: weights, matrix products and time.
 
-A batch is a chain of runs (`skrnn._sequences.Run`): steps over which the same sequences go on. The
-arrays of a run have one block a step, one column a sequence, and are as wide as `run.width`; the
-columns past `run.n` are zero and stay zero, since their row of ones is zero too.
+A batch is a chain of runs (`skrnn._sequences.Run`). The arrays of a run have one block a step, one
+column a sequence, and are as wide as `run.width`; the columns past `run.n` are zero and stay zero,
+since their row of ones is zero too. A sequence that ends within a run goes on to its end, unheard:
+its gradient is zero, exactly, as long as its states are finite.
 """
 
 from itertools import repeat
@@ -163,6 +164,12 @@ class Recurrent:
         """h of every step of run k, (steps, H, width)."""
         return self._runs[k][1].S[1:, : self.n_hidden]
 
+    def last(self, k):
+        """h of the sequences that end in run k, each after its last step, (H, columns)."""
+        run, arrays = self._runs[k]
+        h = [arrays.S[t, : self.n_hidden, a:b] for t, a, b in reversed(run.ends)]
+        return np.concatenate(h, axis=1)
+
     def forward(self, k, x, state):
         """Unroll the cell over run k.
 
@@ -187,23 +194,25 @@ class Recurrent:
         S[:-1, H + 1 :, :n] = x[:, :, :n]
         S[:-1, H:, n:] = 0
 
-    def widen_state(self, d_state, n, run):
-        """Gradient of the state after a run, from that of its first n columns."""
-        wide = [np.zeros((self.n_hidden, run.width), self.dtype) for _ in range(self.n_states)]
+    def widen_state(self, d_state, width):
+        """Gradient of the state after a run, from that of its columns that the next run has."""
+        wide = [np.zeros((self.n_hidden, width), self.dtype) for _ in range(self.n_states)]
         for new, old in zip(wide, d_state or (), strict=False):
-            new[:, :n] = old[:, :n]
+            new[:, : old.shape[1]] = old
         return wide
 
-    def backward(self, k, d_state, dh_out, dx):
+    def backward(self, k, d_state, d_last, dh_out, dx):
         """Go back over run k, adding to the gradient of the weights.
 
         d_state is the gradient of the state after the run, and becomes that of the state before;
-        dh_out (steps, H, width) or None what comes from above at every step; dx (steps, D, width)
-        is written, or None where nobody wants it.
+        d_last (H, B) or None that of each sequence's last state; dh_out (steps, H, width) or None
+        what comes from above at every step; dx (steps, D, width) is written, or None where nobody
+        wants it.
         """
         run, arrays = self._runs[k]
         (dh, *dm), H = d_state, self.n_hidden
         dm = dm[0] if dm else None
+        ends = {t - 1: slice(a, b) for t, a, b in run.ends} if d_last is not None else {}
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [(dW.add, da[rows]) for dW, (rows, _) in zip(self._dW, self._products, strict=True)]
@@ -212,6 +221,8 @@ class Recurrent:
         for t in reversed(range(run.steps)):
             if dh_out is not None:
                 dh += dh_out[t]
+            if t in ends:
+                dh[:, ends[t]] += d_last[:, ends[t]]
             products, step = arrays.steps[t]
             backward(step, d_step, dh, dm, tmp)
             for (add, d), (_, s, _) in zip(sums, products, strict=True):

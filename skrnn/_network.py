@@ -66,7 +66,7 @@ class Network:
         """Loss of a batch, sorted longest first; its gradient goes into `gradient`."""
         views, d_views = self.weights(theta), self.weights(gradient)
         self._load(views)
-        runs = batch.runs()
+        runs = self._runs(batch)
         h = self._forward(batch, runs, keep=True)
         value, d_o = loss.value_and_gradient(
             y, self.readout.forward(views, h)[:, : len(batch)], weight
@@ -86,13 +86,17 @@ class Network:
         for start in range(0, len(order), BLOCK_COLUMNS):
             rows = order[start : start + BLOCK_COLUMNS]
             batch = sequences.take(rows)
-            h = self._forward(batch, batch.runs(self._steps_in_cache(len(rows))), keep=False)
+            runs = self._runs(batch, longest=self._steps_in_cache(len(rows)))
+            h = self._forward(batch, runs, keep=False)
             out[rows] = self.readout.forward(views, h)[:, : len(rows)].T
         return out
 
     def _load(self, views):
         for i, layer in enumerate(self.layers):
             layer.load(self._of_layer(views, i))
+
+    def _runs(self, batch, longest=None):
+        return batch.runs(longest=longest, exact=not self.layers[0].cell.bounded)
 
     def _steps_in_cache(self, n):
         a_step = sum(layer.n_hidden * 6 + layer.n_in for layer in self.layers)
@@ -109,25 +113,22 @@ class Network:
             for i, layer in enumerate(self.layers):
                 states[i] = layer.forward(k, x, states[i])
                 x = layer.hidden(k)
-            last[:, : run.n] = states[-1][0][:, : run.n]
+            if run.ends:
+                last[:, run.ends[-1][1] : run.ends[0][2]] = self.layers[-1].last(k)
         return last
 
     def _backward(self, runs, d_last):
         states = [None] * len(self.layers)
-        n_after = 0
-        for k in reversed(range(len(runs))):
-            run, d_out = runs[k], None
+        for k, run in reversed(list(enumerate(runs))):
             states = [
-                layer.widen_state(state, n_after, run)
+                layer.widen_state(state, run.width)
                 for layer, state in zip(self.layers, states, strict=True)
             ]
-            states[-1][0][:, n_after : run.n] = d_last[:, n_after : run.n]
-            for i in reversed(range(len(self.layers))):
-                below = (run.steps, self.layers[i].n_in, run.width)
-                dx = np.empty(below, self.dtype) if i else None
-                self.layers[i].backward(k, states[i], d_out, dx)
-                d_out = dx
-            n_after = run.n
+            d_end, d_out = d_last, None
+            for i, layer in reversed(list(enumerate(self.layers))):
+                dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if i else None
+                layer.backward(k, states[i], d_end, d_out, dx)
+                d_end, d_out = None, dx
 
 
 def _widen(columns, width):

@@ -1,5 +1,6 @@
 """What users hand in, as sequences; and sequences as batches of columns."""
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -9,12 +10,17 @@ COLUMNS = 16  # widths are multiples of it: a column's bits then do not depend o
 
 
 class Run(NamedTuple):
-    """Steps start to start + steps of a batch, over which the same n sequences go on."""
+    """Steps start to start + steps of a batch, of the same width.
+
+    The first n sequences go on at `start`. Some may end within the run, and then hear their last
+    step again, to no effect: `ends` says which, as (steps from start, first, last) of columns.
+    """
 
     start: int
     steps: int
     n: int
     width: int
+    ends: tuple[tuple[int, int, int], ...]
 
 
 class Sequences:
@@ -50,22 +56,29 @@ class Sequences:
 
     def steps(self, run):
         """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
-        columns = self.starts[: run.n] + np.arange(run.start, run.start + run.steps)[:, None]
+        times = np.arange(run.start, run.start + run.steps)[:, None]
+        columns = self.starts[: run.n] + np.minimum(times, self.lengths[: run.n] - 1)
         return self.values.take(columns, axis=1).transpose(1, 0, 2)
 
-    def runs(self, longest=None):
-        """Cut the time of a batch, sorted longest first, where a sequence ends.
+    def runs(self, *, longest=None, exact=False):
+        """Cut the time of a batch, sorted longest first, where its width changes.
 
-        No run has more than `longest` steps.
+        No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
         """
-        ends = np.unique(self.lengths)
-        counts = np.searchsorted(-self.lengths, -ends, side="right")
-        runs, start = [], 0
-        for end, n in zip(ends.tolist(), counts.tolist(), strict=True):
-            width = -(-n // COLUMNS) * COLUMNS
-            for first in range(start, end, longest or end):
-                runs.append(Run(first, min(end, first + (longest or end)) - first, n, width))
-            start = end
+        T = int(self.lengths[0])
+        running = np.searchsorted(-self.lengths, -np.arange(T + 1))  # at every step; 0 after T
+        widths = -(-running // COLUMNS) * COLUMNS
+        cuts = np.flatnonzero(np.diff(running if exact else widths)) + 1
+        cuts = np.union1d(cuts, np.arange(0, T, longest or T)).tolist()
+        ends = np.flatnonzero(np.diff(running)) + 1
+        groups = list(
+            zip(ends.tolist(), running[ends].tolist(), running[ends - 1].tolist(), strict=True)
+        )
+        runs = []
+        for start, stop in pairwise(cuts):
+            among = slice(*np.searchsorted(ends, (start, stop), side="right"))
+            within = tuple((end - start, first, last) for end, first, last in groups[among])
+            runs.append(Run(start, stop - start, int(running[start]), int(widths[start]), within))
         return runs
 
 

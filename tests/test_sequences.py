@@ -29,16 +29,18 @@ LENGTHS = {
 }
 
 
-@pytest.mark.parametrize("longest", [None, 1, 2, 3, 1000])
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("longest", [None, 1, 3])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_runs_cover_each_real_step_exactly_once(lengths, longest):
+def test_runs_cover_each_real_step_exactly_once(lengths, longest, exact):
     lengths = sorted(lengths, reverse=True)
-    runs = batch(make(lengths)).runs(longest)
+    runs = batch(make(lengths)).runs(longest=longest, exact=exact)
     covered = Counter(
         (t, i)
         for run in runs
         for t in range(run.start, run.start + run.steps)
         for i in range(run.n)
+        if exact or t < lengths[i]
     )
     assert covered == Counter((t, i) for i, T in enumerate(lengths) for t in range(T))
     assert [run.start for run in runs] == np.cumsum([0, *(run.steps for run in runs[:-1])]).tolist()
@@ -49,20 +51,35 @@ def test_runs_cover_each_real_step_exactly_once(lengths, longest):
         assert 0 <= run.width - run.n < COLUMNS
 
 
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("longest", [None, 1, 3])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_every_sequence_ends_once_after_its_last_step(lengths, longest, exact):
+    lengths = sorted(lengths, reverse=True)
+    runs = batch(make(lengths)).runs(longest=longest, exact=exact)
+    ends = [
+        (j, run.start + t) for run in runs for t, a, b in reversed(run.ends) for j in range(a, b)
+    ]
+    assert sorted(ends) == list(enumerate(lengths))
+    assert all(0 < t <= run.steps for run in runs for t, _, _ in run.ends)
+
+
 @pytest.mark.parametrize("longest", [None, 3])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_steps_of_the_runs_are_the_inputs(lengths, longest):
+def test_steps_of_the_runs_are_the_inputs_the_last_again_after_the_end(lengths, longest):
     items = make(lengths)
     sequences = batch(items)
     order = sequences.longest_first()
     assert [len(items[i]) for i in order] == sorted(lengths, reverse=True)
     sequences = sequences.take(order)
-    for run in sequences.runs(longest):
+    for run in sequences.runs(longest=longest):
         x = sequences.steps(run)
         assert x.shape == (run.steps, 2, run.n)
         for s in range(run.steps):
             for j in range(run.n):
-                np.testing.assert_array_equal(x[s, :, j], items[order[j]][run.start + s])
+                item = items[order[j]]
+                t = min(run.start + s, len(item) - 1)
+                np.testing.assert_array_equal(x[s, :, j], item[t])
 
 
 def test_steps_all_nan_are_dropped_and_values_stay():
