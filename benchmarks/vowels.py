@@ -3,37 +3,21 @@
 Run with `python benchmarks/vowels.py`; prints the table of the README, with machine and versions.
 """
 
-import platform
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
-import scipy
-import sklearn
+from _common import print_machine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import skrnn
 from skrnn import RNNClassifier
 from skrnn.datasets import load_japanese_vowels
 from skrnn.preprocessing import StepTransformer
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 SEEDS = range(5)
-
-
-def machine():
-    """Processor and versions, in one line."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
-    return (
-        f"{models[0] if models else platform.processor()}, {len(models)} cores; "
-        f"Python {platform.python_version()}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
-        f"scikit-learn {sklearn.__version__}, skrnn {skrnn.__version__}"
-    )
 
 
 def run(cell, data):
@@ -62,7 +46,7 @@ def main():
     for cell in CELLS:
         mean, worst, seconds = run(cell, data)
         print(f'| "{cell}" | {mean:.3f} | {worst:.3f} | {seconds:.1f} |')
-    print(f"\n{machine()}")
+    print_machine()
 
 
 if __name__ == "__main__":

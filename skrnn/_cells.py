@@ -7,7 +7,10 @@ step. `view` picks out of them what `forward` and `backward` use, once for all b
 
 `forward` turns a into activations in place and writes h. `backward` gets dh = dL/dh and, for a cell
 with memory, dm = dL/dm; it writes da = dL/da for every block, as `view_gradient` picked it apart,
-and leaves in dh and dm what goes back to the step before without a product. `tmp` is scratch.
+and leaves in dh and dm what goes back to the step before without a product.
+
+`scratch` is a spare (H, B) array and the numbers 1 and 0.5 as arrays of the net's dtype: a Python
+number would cost a ufunc as much again as the work on a small array.
 """
 
 from typing import NamedTuple
@@ -19,7 +22,8 @@ class Block(NamedTuple):
     """Rows of the pre-activations that belong to one gate.
 
     `reads` says which part of the step they see, "h", "x" or both (with the bias that goes with
-    it); `scale` multiplies their weights: 0.5 where sigmoid(a) = 0.5 tanh(0.5 a) + 0.5 is used.
+    it); `scale` multiplies their weights: 0.5 where sigmoid(a) = 0.5 tanh(0.5 a) + 0.5 is used, since
+    NumPy's tanh is vectorised and SciPy's expit is not.
     """
 
     gate: str
@@ -50,15 +54,15 @@ class TanhCell(Cell):
         return tuple(da)
 
     @staticmethod
-    def forward(step, tmp):
+    def forward(step, scratch):
         (h,) = step
         np.tanh(h, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dm, tmp):
-        (h,), (da,) = step, d_step
+    def backward(step, d_step, dh, dm, scratch):
+        (h,), (da,), (_, one, _) = step, d_step, scratch
         np.multiply(h, h, out=da)
-        np.subtract(1, da, out=da)
+        np.subtract(one, da, out=da)
         da *= dh
 
 
@@ -69,12 +73,12 @@ class ReluCell(TanhCell):
     bounded = False
 
     @staticmethod
-    def forward(step, tmp):
+    def forward(step, scratch):
         (h,) = step
         np.maximum(h, 0, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dm, tmp):
+    def backward(step, d_step, dh, dm, scratch):
         (h,), (da,) = step, d_step
         np.sign(h, out=da)
         da *= dh
@@ -101,10 +105,12 @@ class GRU(Cell):
         return tuple(da)
 
     @staticmethod
-    def forward(step, tmp):
+    def forward(step, scratch):
         u, r, z, n, rz, h_prev, h = step
+        tmp, _, half = scratch
         np.tanh(rz, out=rz)
-        _logistic_from_tanh(rz)
+        rz *= half
+        rz += half
         np.multiply(r, u, out=tmp)
         n += tmp
         np.tanh(n, out=n)
@@ -113,19 +119,20 @@ class GRU(Cell):
         h += n
 
     @staticmethod
-    def backward(step, d_step, dh, dm, tmp):
+    def backward(step, d_step, dh, dm, scratch):
         u, r, z, n, _, _, h = step
         du, dr, dz, dn = d_step
-        np.subtract(1, z, out=dn)
+        tmp, one, _ = scratch
+        np.subtract(one, z, out=dn)
         dn *= dh
         dh *= z
         np.subtract(h, n, out=dz)  # z (h_prev - n)
         dz *= dn
         np.multiply(n, n, out=tmp)
-        np.subtract(1, tmp, out=tmp)
+        np.subtract(one, tmp, out=tmp)
         dn *= tmp
         np.multiply(dn, r, out=du)
-        np.subtract(1, r, out=dr)
+        np.subtract(one, r, out=dr)
         dr *= du
         dr *= u
 
@@ -155,10 +162,12 @@ class LSTM(Cell):
         return (*da, da, da[:3], da[1:])
 
     @staticmethod
-    def forward(step, tmp):
+    def forward(step, scratch):
         o, i, f, g, a, oif, h, c_prev, c, tanh_c = step
+        tmp, _, half = scratch
         np.tanh(a, out=a)
-        _logistic_from_tanh(oif)
+        oif *= half
+        oif += half
         np.multiply(f, c_prev, out=c)
         np.multiply(i, g, out=tmp)
         c += tmp
@@ -166,16 +175,17 @@ class LSTM(Cell):
         np.multiply(o, tanh_c, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dc, tmp):
+    def backward(step, d_step, dh, dc, scratch):
         o, i, f, g, a, oif, h, c_prev, _, tanh_c = step
         do, di, df, dg, da, doif, difg = d_step
+        tmp, one, _ = scratch
         np.multiply(h, tanh_c, out=tmp)
         np.subtract(o, tmp, out=tmp)  # o (1 - tanh(c)^2)
         tmp *= dh
         dc += tmp
         np.multiply(a, a, out=da)
         np.subtract(oif, doif, out=doif)
-        np.subtract(1, dg, out=dg)
+        np.subtract(one, dg, out=dg)
         do *= tanh_c
         do *= dh
         di *= g
@@ -183,12 +193,6 @@ class LSTM(Cell):
         dg *= i
         difg *= dc
         dc *= f
-
-
-def _logistic_from_tanh(t):
-    """sigmoid(a) from t = tanh(a / 2), in place: NumPy's tanh is vectorised, SciPy's expit not."""
-    t *= 0.5
-    t += 0.5
 
 
 CELLS = {"rnn_tanh": TanhCell, "rnn_relu": ReluCell, "gru": GRU, "lstm": LSTM}

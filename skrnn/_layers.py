@@ -158,7 +158,8 @@ class Recurrent:
         ]
         views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[:-1], M[1:])
         forward = list(zip(zip(*products, strict=True), views, strict=True))
-        return Unrolled(S, M, forward, np.empty((H, width), self.dtype))
+        one, half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
+        return Unrolled(S, M, forward, (np.empty((H, width), self.dtype), one, half))
 
     def hidden(self, k):
         """h of every step of run k, (steps, H, width)."""
@@ -178,11 +179,11 @@ class Recurrent:
         """
         run, arrays = self._runs[k]
         self._fill(arrays, run.n, x, state)
-        forward, tmp = self.cell.forward, arrays.tmp
+        forward, scratch = self.cell.forward, arrays.scratch
         for products, step in arrays.steps:
             for W, s, a in products:
                 np.dot(W, s, out=a)
-            forward(step, tmp)
+            forward(step, scratch)
         return (arrays.S[-1, : self.n_hidden], *arrays.M[-1, :1])
 
     def _fill(self, arrays, n, x, state):
@@ -217,14 +218,15 @@ class Recurrent:
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [(dW.add, da[rows]) for dW, (rows, _) in zip(self._dW, self._products, strict=True)]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
-        backward, tmp, keeps_h = self.cell.backward, arrays.tmp, self.cell.keeps_h
+        backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
+        tmp = scratch[0]
         for t in reversed(range(run.steps)):
             if dh_out is not None:
                 dh += dh_out[t]
             if t in ends:
                 dh[:, ends[t]] += d_last[:, ends[t]]
             products, step = arrays.steps[t]
-            backward(step, d_step, dh, dm, tmp)
+            backward(step, d_step, dh, dm, scratch)
             for (add, d), (_, s, _) in zip(sums, products, strict=True):
                 add(d, s)
             if keeps_h:
@@ -242,7 +244,7 @@ class Unrolled(NamedTuple):
     S: np.ndarray
     M: np.ndarray
     steps: list
-    tmp: np.ndarray
+    scratch: tuple
 
 
 def _cut(buffer, start, shape):

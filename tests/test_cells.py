@@ -7,6 +7,7 @@ from scipy.special import expit
 from skrnn._cells import CELLS
 
 H, B = 3, 4
+SCRATCH = np.empty((H, B)), np.array(1.0), np.array(0.5)
 
 
 def unrolled_once(cell, a, h_prev, m_prev):
@@ -16,7 +17,7 @@ def unrolled_once(cell, a, h_prev, m_prev):
         h = a[0]
     m = np.empty((cell.memory, H, B))
     step = cell.view(a, h_prev, h, m_prev, m)
-    cell.forward(step, np.empty((H, B)))
+    cell.forward(step, SCRATCH)
     return h, m, step
 
 
@@ -69,7 +70,7 @@ def test_derivative_of_every_input_is_exact(case, assert_gradient):
 
     _, _, step = unrolled_once(cell, scaled(cell, a), h_prev, m_prev)
     dh, dc, da = weight_h.copy(), weight_c.copy(), np.empty_like(a)
-    cell.backward(step, cell.view_gradient(da), dh, dc if cell.memory else None, np.empty((H, B)))
+    cell.backward(step, cell.view_gradient(da), dh, dc if cell.memory else None, SCRATCH)
     assert_gradient(lambda a: value(a, h_prev, m_prev), a, da)
     if cell.keeps_h:
         assert_gradient(lambda h: value(a, h, m_prev), h_prev, dh)
