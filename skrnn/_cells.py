@@ -22,8 +22,8 @@ class Block(NamedTuple):
     """Rows of the pre-activations that belong to one gate.
 
     `reads` says which part of the step they see, "h", "x" or both (with the bias that goes with
-    it); `scale` multiplies their weights: 0.5 where sigmoid(a) = 0.5 tanh(0.5 a) + 0.5 is used, since
-    NumPy's tanh is vectorised and SciPy's expit is not.
+    it); `scale` multiplies their weights: 0.5 where sigmoid(a) = 0.5 tanh(0.5 a) + 0.5 is used,
+    since NumPy's tanh is vectorised and SciPy's expit is not.
     """
 
     gate: str

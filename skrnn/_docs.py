@@ -35,6 +35,10 @@ max_iter : int, default=200
 max_grad_norm : float or None, default=1.0
     Gradients whose L2 norm, over all weights together, is larger are scaled down to it [5]_. None
     does not clip.
+bptt_steps : int or None, default=None
+    Steps at the end of each sequence that the gradient goes back over (truncated backpropagation
+    through time [6]_); what comes before is read, but its memory and time for the way back are
+    saved. None goes back over all of them.
 shuffle : bool, default=True
     Whether to draw new batches each epoch. If so, the result depends on neither the order of the
     sequences nor on whether one is repeated or weighted. If not, the order is the user's.
@@ -101,6 +105,8 @@ REFERENCES = """
 .. [4] Kingma & Ba (2015). Adam: a method for stochastic optimization. ICLR.
 .. [5] Pascanu, Mikolov & Bengio (2013). On the difficulty of training recurrent neural networks.
        ICML.
+.. [6] Williams & Peng (1990). An efficient gradient-based algorithm for on-line training of
+       recurrent network trajectories. Neural Computation, 2(4).
 """
 
 

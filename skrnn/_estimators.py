@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
@@ -55,6 +56,7 @@ class BaseRNN(BaseEstimator):
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "bptt_steps": [Interval(Integral, 1, None, closed="left"), None],
         "shuffle": ["boolean"],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "nesterovs_momentum": ["boolean"],
@@ -82,6 +84,7 @@ class BaseRNN(BaseEstimator):
         batch_size: int | str = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
+        bptt_steps: int | None = None,
         shuffle: bool = True,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -105,6 +108,7 @@ class BaseRNN(BaseEstimator):
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.max_grad_norm = max_grad_norm
+        self.bptt_steps = bptt_steps
         self.shuffle = shuffle
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -238,7 +242,7 @@ class BaseRNN(BaseEstimator):
             )
         values = rows.sequences.values
         sizes = tuple(int(H) for H in sizes)
-        return self.cell, len(values), sizes, self.n_outputs_, values.dtype.name
+        return self.cell, values.shape[1], sizes, self.n_outputs_, values.dtype.name
 
     def _network(self):
         cell, *rest = self._architecture
@@ -337,9 +341,15 @@ class BaseRNN(BaseEstimator):
         y = np.ascontiguousarray(batch.targets.T)
         weight = (batch.weight / n).astype(dtype)
         loss = LOSSES[self._loss]
+        limits = {
+            "bptt_steps": self.bptt_steps,
+            "max_bytes": get_config()["working_memory"] * 2**20,
+        }
 
         def loss_and_gradient(theta, gradient):
-            return network.loss_and_gradient(theta, gradient, batch.sequences, y, weight, loss)
+            return network.loss_and_gradient(
+                theta, gradient, batch.sequences, y, weight, loss, **limits
+            )
 
         return n, loss_and_gradient
 
@@ -441,6 +451,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         batch_size: int | str = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
+        bptt_steps: int | None = None,
         shuffle: bool = True,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -465,6 +476,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             batch_size=batch_size,
             max_iter=max_iter,
             max_grad_norm=max_grad_norm,
+            bptt_steps=bptt_steps,
             shuffle=shuffle,
             momentum=momentum,
             nesterovs_momentum=nesterovs_momentum,

@@ -54,6 +54,12 @@ class Recurrent:
         return 1 + (self.cell.memory > 0)
 
     @property
+    def n_kept(self):
+        """Numbers that are kept for one step of one sequence."""
+        n_blocks = len(self.cell.blocks)
+        return self._n_rows + (self.cell.memory + n_blocks * (n_blocks > 1)) * self.n_hidden
+
+    @property
     def shapes(self):
         """Names and shapes of the weights."""
         G, D, H = len(self.cell.gates), self.n_in, self.n_hidden
@@ -121,19 +127,18 @@ class Recurrent:
             else:
                 gradient[f"b_h{block.gate}"][:] = dW[rows, H]
 
-    def lay_out(self, runs, keep):
-        """Arrays for all runs of a batch, one after the other if `keep`, else all in one place.
-
-        What was laid out for the batch before is used again where it is the same.
-        """
-        blocks = [(run.steps + 1) * run.width for run in runs]
-        starts = np.cumsum([0, *blocks[:-1]]).tolist() if keep else [0] * len(runs)
-        n_columns = max(start + size for start, size in zip(starts, blocks, strict=True))
+    def make_room(self, n_columns):
+        """Begin a batch whose runs need so many columns, one more a run than its steps have."""
         if n_columns > self._n_columns:
             self._allocate(n_columns)
-        keys = [(start, run.steps, run.width) for start, run in zip(starts, runs, strict=True)]
-        self._unrolled = {key: self._unrolled.get(key) or self._unroll(*key) for key in keys}
-        self._runs = [(run, self._unrolled[key]) for run, key in zip(runs, keys, strict=True)]
+        self._before, self._unrolled = self._unrolled, {}
+
+    def lay_out(self, run, start):
+        """Arrays for a run from column `start` on; those of the batch before if they are alike."""
+        key = start, run.steps, run.width
+        if key not in self._unrolled:
+            self._unrolled[key] = self._before.get(key) or self._unroll(*key)
+        return self._unrolled[key]
 
     def _allocate(self, n_columns):
         H, P, E = self.n_hidden, len(self.cell.blocks), self.cell.memory
@@ -161,34 +166,30 @@ class Recurrent:
         one, half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
         return Unrolled(S, M, forward, (np.empty((H, width), self.dtype), one, half))
 
-    def hidden(self, k):
-        """h of every step of run k, (steps, H, width)."""
-        return self._runs[k][1].S[1:, : self.n_hidden]
+    def hidden(self, arrays):
+        """h after every step of a run, (steps, H, width)."""
+        return arrays.S[1:, : self.n_hidden]
 
-    def last(self, k):
-        """h of the sequences that end in run k, each after its last step, (H, columns)."""
-        run, arrays = self._runs[k]
-        h = [arrays.S[t, : self.n_hidden, a:b] for t, a, b in reversed(run.ends)]
-        return np.concatenate(h, axis=1)
+    def states(self, arrays, t):
+        """h, and c of a cell with memory, after t steps of a run; each (H, width)."""
+        return arrays.S[t, : self.n_hidden], *arrays.M[t, :1]
 
-    def forward(self, k, x, state):
-        """Unroll the cell over run k.
+    def forward(self, run, arrays, x, state):
+        """Unroll the cell over a run.
 
         x is (steps, D, columns); state the arrays (H, columns) that the run before left, None at
-        the start. Returns the state after the run.
+        the start.
         """
-        run, arrays = self._runs[k]
         self._fill(arrays, run.n, x, state)
         forward, scratch = self.cell.forward, arrays.scratch
         for products, step in arrays.steps:
             for W, s, a in products:
                 np.dot(W, s, out=a)
             forward(step, scratch)
-        return (arrays.S[-1, : self.n_hidden], *arrays.M[-1, :1])
 
     def _fill(self, arrays, n, x, state):
-        H, S, M = self.n_hidden, arrays.S, arrays.M
-        for start, h in zip((S[0, :H], *M[0, :1]), state or repeat(None), strict=False):
+        H, S = self.n_hidden, arrays.S
+        for start, h in zip(self.states(arrays, 0), state or repeat(None), strict=False):
             start[:, :n] = 0 if h is None else h[:, :n]
             start[:, n:] = 0
         S[:-1, H, :n] = 1
@@ -202,15 +203,14 @@ class Recurrent:
             new[:, : old.shape[1]] = old
         return wide
 
-    def backward(self, k, d_state, d_last, dh_out, dx):
-        """Go back over run k, adding to the gradient of the weights.
+    def backward(self, run, arrays, d_state, d_last, dh_out, dx):
+        """Go back over a run, adding to the gradient of the weights.
 
         d_state is the gradient of the state after the run, and becomes that of the state before;
         d_last (H, B) or None that of each sequence's last state; dh_out (steps, H, width) or None
         what comes from above at every step; dx (steps, D, width) is written, or None where nobody
         wants it.
         """
-        run, arrays = self._runs[k]
         (dh, *dm), H = d_state, self.n_hidden
         dm = dm[0] if dm else None
         ends = {t - 1: slice(a, b) for t, a, b in run.ends} if d_last is not None else {}

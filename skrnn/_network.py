@@ -1,12 +1,14 @@
 """The network: which layers, in what order, and where their weights stand in theta."""
 
+from collections.abc import Iterable
 from itertools import pairwise
-from math import prod
+from math import isqrt, prod
+from typing import NamedTuple
 
 import numpy as np
 
 from ._layers import Dense, Recurrent
-from ._sequences import COLUMNS
+from ._sequences import Sequences, width_of
 
 BLOCK_BYTES = 2**19  # inference keeps the steps of a run, and what they need, in cache
 BLOCK_COLUMNS = 256
@@ -62,17 +64,24 @@ class Network:
             view[...] = name.startswith("W")
         return mask
 
-    def loss_and_gradient(self, theta, gradient, batch, y, weight, loss):
-        """Loss of a batch, sorted longest first; its gradient goes into `gradient`."""
+    def loss_and_gradient(
+        self, theta, gradient, batch, y, weight, loss, *, bptt_steps=None, max_bytes=None
+    ):
+        """Loss of a batch, sorted longest first; its gradient goes into `gradient`.
+
+        With `bptt_steps` the gradient covers the last so many steps of each sequence (Williams &
+        Peng 1990). If the arrays of all steps would need more than `max_bytes`, the states at about
+        sqrt(T) of them are kept and the others computed again (Chen et al. 2016).
+        """
         views, d_views = self.weights(theta), self.weights(gradient)
         self._load(views)
-        runs = self._runs(batch)
-        h = self._forward(batch, runs, keep=True)
-        value, d_o = loss.value_and_gradient(
-            y, self.readout.forward(views, h)[:, : len(batch)], weight
-        )
-        d_o = _widen(d_o, h.shape[1])
-        self._backward(runs, self.readout.backward(views, d_views, h, d_o))
+        batch, states = self._skip(batch, bptt_steps)
+        plan, trail = self._plan(batch, max_bytes), []
+        h = self._forward(batch, plan, states, trail)[-1][0]
+        o = self.readout.forward(views, h)[:, : len(batch)]
+        value, d_o = loss.value_and_gradient(y, o, weight)
+        d_h = self.readout.backward(views, d_views, h, _widen(d_o, h.shape[1]))
+        self._backward(batch, plan, trail, d_h)
         for i, layer in enumerate(self.layers):
             layer.unload(self._of_layer(d_views, i))
         return value
@@ -85,9 +94,7 @@ class Network:
         order = sequences.longest_first()
         for start in range(0, len(order), BLOCK_COLUMNS):
             rows = order[start : start + BLOCK_COLUMNS]
-            batch = sequences.take(rows)
-            runs = self._runs(batch, longest=self._steps_in_cache(len(rows)))
-            h = self._forward(batch, runs, keep=False)
+            h = self._final_states(sequences.take(rows))[-1][0]
             out[rows] = self.readout.forward(views, h)[:, : len(rows)].T
         return out
 
@@ -98,37 +105,100 @@ class Network:
     def _runs(self, batch, longest=None):
         return batch.runs(longest=longest, exact=not self.layers[0].cell.bounded)
 
-    def _steps_in_cache(self, n):
-        a_step = sum(layer.n_hidden * 6 + layer.n_in for layer in self.layers)
-        return max(1, BLOCK_BYTES // (a_step * max(n, COLUMNS) * self.dtype.itemsize))
+    def _skip(self, batch, bptt_steps):
+        """The last steps of the sequences, and the states before them."""
+        if bptt_steps is None or batch.lengths[0] <= bptt_steps:
+            return batch, None
+        skipped = np.maximum(batch.lengths - bptt_steps, 0)
+        n = np.count_nonzero(skipped)
+        head = Sequences(batch.values, batch.starts[:n], skipped[:n])
+        tail = Sequences(batch.values, batch.starts + skipped, batch.lengths - skipped)
+        states = self._final_states(head)
+        return tail, [[_widen(h[:, :n], len(batch)) for h in state] for state in states]
 
-    def _forward(self, batch, runs, keep):
-        """Last state of the top layer for every sequence, (H, width)."""
+    def _plan(self, batch, max_bytes):
+        """All steps kept if they need no more than max_bytes, else the states at some borders."""
+        runs = list(self._runs(batch))
+        a_column = sum(layer.n_kept for layer in self.layers) * self.dtype.itemsize
+        n_columns = sum((run.steps + 1) * run.width for run in runs)
+        if max_bytes is None or n_columns * a_column <= max_bytes:
+            return Plan(runs, n_columns, keep=True)
+        a_border = sum(layer.n_hidden * layer.n_states for layer in self.layers)
+        a_border *= self.dtype.itemsize
+        return self._in_passing(batch, 1 + isqrt(int(batch.lengths[0]) * a_border // a_column))
+
+    def _in_passing(self, batch, longest):
+        room = (longest + 1) * width_of(len(batch))
+        return Plan(self._runs(batch, longest), room, keep=False)
+
+    def _final_states(self, batch):
+        """States of all layers after each sequence's last step, keeping no other."""
+        a_step = sum(layer.n_kept for layer in self.layers) * width_of(len(batch))
+        longest = max(1, BLOCK_BYTES // (a_step * self.dtype.itemsize))
+        return self._forward(batch, self._in_passing(batch, longest), None, None)
+
+    def _forward(self, batch, plan, states, trail):
+        """States of all layers after each sequence's last step: for each layer arrays (H, width).
+
+        `trail` takes what the way back needs of each run: the run, its arrays, the states before.
+        """
         for layer in self.layers:
-            layer.lay_out(runs, keep)
-        last = np.zeros((self.layers[-1].n_hidden, runs[0].width), self.dtype)
-        states = [None] * len(self.layers)
-        for k, run in enumerate(runs):
-            x = batch.steps(run)
-            for i, layer in enumerate(self.layers):
-                states[i] = layer.forward(k, x, states[i])
-                x = layer.hidden(k)
-            if run.ends:
-                last[:, run.ends[-1][1] : run.ends[0][2]] = self.layers[-1].last(k)
-        return last
-
-    def _backward(self, runs, d_last):
-        states = [None] * len(self.layers)
-        for k, run in reversed(list(enumerate(runs))):
+            layer.make_room(plan.room)
+        states, start = states or [None] * len(self.layers), 0
+        finals = [layer.widen_state(None, width_of(len(batch))) for layer in self.layers]
+        for run in plan.runs:
+            arrays = [layer.lay_out(run, start) for layer in self.layers]
+            start += plan.keep * (run.steps + 1) * run.width
+            if trail is not None:
+                states = states if plan.keep else [_copied(state) for state in states]
+                trail.append((run, arrays, states))
+            self._forward_run(batch, run, arrays, states)
             states = [
-                layer.widen_state(state, run.width)
-                for layer, state in zip(self.layers, states, strict=True)
+                layer.states(array, run.steps)
+                for layer, array in zip(self.layers, arrays, strict=True)
+            ]
+            self._collect(run, arrays, finals)
+        return finals
+
+    def _forward_run(self, batch, run, arrays, states):
+        x = batch.steps(run)
+        for layer, array, state in zip(self.layers, arrays, states, strict=True):
+            layer.forward(run, array, x, state)
+            x = layer.hidden(array)
+
+    def _collect(self, run, arrays, finals):
+        """Put the states of the sequences that end in a run, after their last step, into finals."""
+        for layer, array, final in zip(self.layers, arrays, finals, strict=True):
+            for t, first, last in run.ends:
+                for end, state in zip(final, layer.states(array, t), strict=True):
+                    end[:, first:last] = state[:, first:last]
+
+    def _backward(self, batch, plan, trail, d_last):
+        d_states, latest = [None] * len(self.layers), trail[-1]
+        for run, arrays, states in reversed(trail):
+            if not plan.keep and states is not latest[2]:
+                self._forward_run(batch, run, arrays, states)
+            d_states = [
+                layer.widen_state(d_state, run.width)
+                for layer, d_state in zip(self.layers, d_states, strict=True)
             ]
             d_end, d_out = d_last, None
             for i, layer in reversed(list(enumerate(self.layers))):
                 dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if i else None
-                layer.backward(k, states[i], d_end, d_out, dx)
+                layer.backward(run, arrays[i], d_states[i], d_end, d_out, dx)
                 d_end, d_out = None, dx
+
+
+class Plan(NamedTuple):
+    """How a batch is gone through: its runs, and columns for all of them or for the largest."""
+
+    runs: Iterable
+    room: int
+    keep: bool
+
+
+def _copied(state):
+    return None if state is None else [h.copy() for h in state]
 
 
 def _widen(columns, width):

@@ -24,9 +24,9 @@ class Run(NamedTuple):
 
 
 class Sequences:
-    """n sequences side by side: values (D, sum of lengths), one column a step.
+    """n sequences one below the other: values (sum of lengths, D), one row a step.
 
-    Sequence i is `values[:, starts[i] : starts[i] + lengths[i]]`; taking rows moves no values.
+    Sequence i is `values[starts[i] : starts[i] + lengths[i]]`; taking rows moves no values.
     """
 
     def __init__(self, values, starts, lengths):
@@ -34,18 +34,18 @@ class Sequences:
 
     @classmethod
     def from_steps(cls, steps, lengths):
-        """From steps (sum of lengths, D) one below the other; those all NaN are absent."""
-        absent = np.isnan(steps).all(axis=1)
-        if absent.any():
-            lengths = np.add.reduceat(~absent, _starts(lengths), dtype=np.intp)
-            steps = steps[~absent]
-        return cls(np.ascontiguousarray(steps.T), _starts(lengths), lengths)
+        """From steps (sum of lengths, D); those all NaN are absent."""
+        if not _is_finite(steps):
+            present = ~np.isnan(steps).all(axis=1)
+            lengths = np.add.reduceat(present, _starts(lengths), dtype=np.intp)
+            steps = steps[present]
+        return cls(steps, _starts(lengths), lengths)
 
     def __len__(self):
         return len(self.lengths)
 
     def __getitem__(self, i):
-        return self.values[:, self.starts[i] : self.starts[i] + self.lengths[i]]
+        return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
 
     def take(self, rows):
         return Sequences(self.values, self.starts[rows], self.lengths[rows])
@@ -57,29 +57,41 @@ class Sequences:
     def steps(self, run):
         """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
         times = np.arange(run.start, run.start + run.steps)[:, None]
-        columns = self.starts[: run.n] + np.minimum(times, self.lengths[: run.n] - 1)
-        return self.values.take(columns, axis=1).transpose(1, 0, 2)
+        rows = self.starts[: run.n] + np.minimum(times, self.lengths[: run.n] - 1)
+        return self.values.take(rows, axis=0).transpose(0, 2, 1)
 
     def runs(self, *, longest=None, exact=False):
         """Cut the time of a batch, sorted longest first, where its width changes.
 
         No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
         """
-        T = int(self.lengths[0])
-        running = np.searchsorted(-self.lengths, -np.arange(T + 1))  # at every step; 0 after T
-        widths = -(-running // COLUMNS) * COLUMNS
-        cuts = np.flatnonzero(np.diff(running if exact else widths)) + 1
-        cuts = np.union1d(cuts, np.arange(0, T, longest or T)).tolist()
-        ends = np.flatnonzero(np.diff(running)) + 1
-        groups = list(
-            zip(ends.tolist(), running[ends].tolist(), running[ends - 1].tolist(), strict=True)
-        )
-        runs = []
-        for start, stop in pairwise(cuts):
-            among = slice(*np.searchsorted(ends, (start, stop), side="right"))
-            within = tuple((end - start, first, last) for end, first, last in groups[among])
-            runs.append(Run(start, stop - start, int(running[start]), int(widths[start]), within))
-        return runs
+        ends = np.unique(self.lengths)
+        before, after = self._running(ends - 1), self._running(ends)
+        changes = ends[(width_of(before) != width_of(after)) | exact]
+        cuts = np.union1d(changes, np.arange(0, ends[-1], longest or ends[-1]))
+        running = self._running(cuts[:-1])
+        groups = list(zip(ends.tolist(), after.tolist(), before.tolist(), strict=True))
+        among = np.searchsorted(ends, cuts, side="right")
+        for k, (start, stop) in enumerate(pairwise(map(int, cuts))):
+            within = groups[among[k] : among[k + 1]]
+            within = tuple((end - start, first, last) for end, first, last in within)
+            n = int(running[k])
+            yield Run(start, stop - start, n, width_of(n), within)
+
+    def _running(self, times):
+        """How many sequences go on after so many steps."""
+        return np.searchsorted(-self.lengths, -times)
+
+
+def width_of(n):
+    """Columns of an array that holds n sequences."""
+    return -(-n // COLUMNS) * COLUMNS
+
+
+def _is_finite(values):
+    """Whether no value is infinite or NaN, at the cost of a sum where it can tell."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 def _starts(lengths):
@@ -283,7 +295,7 @@ def _as_numbers(array, what, item):
 
 def require_valid_steps(steps, lengths):
     """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
-    if np.isfinite(steps).all():
+    if _is_finite(steps):
         return
     starts = _starts(lengths)
     bad = np.isinf(steps).any(axis=1)

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
@@ -258,6 +259,23 @@ def test_early_stopping_takes_every_class_into_the_validation_part():
     clf.fit(X, labels)
     _, counts = np.unique(labels, return_counts=True)
     np.testing.assert_allclose(seen[0], 0.2 * counts, atol=1)
+
+
+@KINDS
+@pytest.mark.parametrize("cell", CELLS)
+def test_truncation_behind_the_end_changes_nothing(kind, cell):
+    X, _, _ = make_ragged()
+    full, truncated = fitted(kind, cell=cell), fitted(kind, cell=cell, bptt_steps=24)
+    np.testing.assert_array_equal(output(truncated, X), output(full, X))
+    assert not np.array_equal(output(fitted(kind, cell=cell, bptt_steps=5), X), output(full, X))
+
+
+@KINDS
+def test_little_working_memory_changes_only_rounding(kind):
+    X, _, _ = make_ragged()
+    expected = output(fitted(kind, max_iter=2), X)
+    with config_context(working_memory=0):
+        np.testing.assert_allclose(output(fitted(kind, max_iter=2), X), expected, rtol=1e-9)
 
 
 def test_class_weights_are_weights_of_the_sequences():

@@ -1,7 +1,10 @@
 """The network: exact gradients, and predictions that depend on nothing but the sequence."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from skrnn._blas import one_thread
 from skrnn._cells import CELLS
@@ -162,3 +165,121 @@ def test_biases_are_not_penalized():
     network = Network(CELLS["gru"], D, (4, 3), 1, np.float64)
     for name, mask in network.weights(network.is_penalized()).items():
         assert (mask == (0 if name.startswith("b") else 1)).all()
+
+
+def reference_state(name, weights, layer, x, h, c):
+    """The textbook's step for one sequence, weight by weight."""
+    W_xh, W_hh, b_h = (weights[f"{key}_{layer}"] for key in ("W_xh", "W_hh", "b_h"))
+    if name.startswith("rnn"):
+        a = W_xh @ x + W_hh @ h + b_h
+        return (np.tanh(a) if name == "rnn_tanh" else np.maximum(a, 0)), c
+    if name == "gru":
+        xr, xz, xn = np.split(W_xh @ x + b_h, 3)
+        hr, hz, hn = np.split(W_hh @ h, 3)
+        r, z = expit(xr + hr), expit(xz + hz)
+        n = np.tanh(xn + r * (hn + weights[f"b_hn_{layer}"]))
+        return (1 - z) * n + z * h, c
+    i, f, g, o = np.split(W_xh @ x + W_hh @ h + b_h, 4)
+    c = expit(f) * c + expit(i) * np.tanh(g)
+    return expit(o) * np.tanh(c), c
+
+
+def reference_unroll(name, network, theta, steps, states):
+    """States of all layers after the steps of one sequence."""
+    weights, states = network.weights(theta), [tuple(state) for state in states]
+    for x in steps:
+        for layer, (h, c) in enumerate(states):
+            states[layer] = reference_state(name, weights, layer, x, h, c)
+            x = states[layer][0]
+    return states
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("sizes", [(3,), (3, 2)])
+@pytest.mark.parametrize("cell", CELLS)
+def test_truncated_gradient_is_that_of_the_last_steps(cell, sizes, k, assert_gradient):
+    """What comes before the last k steps gives a state that does not move with the weights."""
+    rng = np.random.default_rng(6)
+    sequences = make_sequences([9, 7, 4, 3, 2], rng)
+    network, theta = make_network(cell, sizes, 1, rng)
+    y, weight = rng.standard_normal((1, 5)), rng.random(5)
+    zeros = [(np.zeros(H), np.zeros(H)) for H in sizes]
+    fixed = [
+        reference_unroll(cell, network, theta, s[: max(0, len(s) - k)], zeros) for s in sequences
+    ]
+
+    def loss(theta):
+        weights = network.weights(theta)
+        h = [
+            reference_unroll(cell, network, theta, s[max(0, len(s) - k) :], state)[-1][0]
+            for s, state in zip(sequences, fixed, strict=True)
+        ]
+        o = weights["W_ho"] @ np.transpose(h) + weights["b_o"][:, None]
+        return LOSSES["squared_error"].value_and_gradient(y, o, weight)[0]
+
+    gradient = np.empty_like(theta)
+    with one_thread:
+        value = network.loss_and_gradient(
+            theta, gradient, sequences, y, weight, LOSSES["squared_error"], bptt_steps=k
+        )
+    assert value == pytest.approx(loss(theta), rel=1e-12)
+    assert_gradient(loss, theta, gradient)
+
+
+def gradient_of(network, theta, batch, **limits):
+    """Gradient of the mean of the outputs, and the greatest memory that it took."""
+    n, gradient = len(batch), np.empty_like(theta)
+    y, weight = np.zeros((1, n), theta.dtype), np.full(n, 1 / n, theta.dtype)
+    tracemalloc.start()
+    with one_thread:
+        network.loss_and_gradient(
+            theta, gradient, batch, y, weight, LOSSES["squared_error"], **limits
+        )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return gradient, peak
+
+
+@pytest.mark.parametrize("bptt_steps", [None, 50])
+@pytest.mark.parametrize("sizes", [(3,), (4, 3)])
+@pytest.mark.parametrize("cell", CELLS)
+def test_states_that_are_computed_again_give_the_same_gradient(cell, sizes, bptt_steps):
+    rng = np.random.default_rng(7)
+    batch = make_sequences(np.sort(rng.integers(1, 200, size=40))[::-1], rng)
+    network, theta = make_network(cell, sizes, 1, rng)
+    expected, _ = gradient_of(network, theta, batch, bptt_steps=bptt_steps)
+    again, _ = gradient_of(network, theta, batch, bptt_steps=bptt_steps, max_bytes=0)
+    np.testing.assert_allclose(again, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def peak_of(T, **limits):
+    rng = np.random.default_rng(8)
+    network, theta = make_network("gru", (8,), 1, rng)
+    return gradient_of(network, theta, make_sequences([T] * 4, rng), **limits)[1]
+
+
+def test_memory_of_the_gradient_grows_with_the_length_and_with_its_root_where_it_must():
+    assert peak_of(4000) > 3 * peak_of(1000)
+    assert peak_of(16000, max_bytes=0) < 5 * peak_of(1000, max_bytes=0)
+    assert peak_of(16000, max_bytes=0) < peak_of(16000) / 10
+
+
+def test_memory_of_the_truncated_gradient_is_that_of_its_steps():
+    assert peak_of(8000, bptt_steps=20) < 1.5 * peak_of(1000, bptt_steps=20)
+
+
+def test_memory_of_the_outputs_grows_with_neither_rows_nor_steps():
+    rng = np.random.default_rng(9)
+
+    def peak(lengths):
+        network, theta = make_network("lstm", (8, 8), 1, rng)
+        sequences = make_sequences(lengths, rng)
+        tracemalloc.start()
+        with one_thread:
+            network.outputs(theta, sequences)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    assert peak([20000]) < 1.5 * peak([2000])
+    assert peak([20] * 8000) < 1.5 * peak([20] * 1000)

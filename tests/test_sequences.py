@@ -34,7 +34,7 @@ LENGTHS = {
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_runs_cover_each_real_step_exactly_once(lengths, longest, exact):
     lengths = sorted(lengths, reverse=True)
-    runs = batch(make(lengths)).runs(longest=longest, exact=exact)
+    runs = list(batch(make(lengths)).runs(longest=longest, exact=exact))
     covered = Counter(
         (t, i)
         for run in runs
@@ -56,7 +56,7 @@ def test_runs_cover_each_real_step_exactly_once(lengths, longest, exact):
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_every_sequence_ends_once_after_its_last_step(lengths, longest, exact):
     lengths = sorted(lengths, reverse=True)
-    runs = batch(make(lengths)).runs(longest=longest, exact=exact)
+    runs = list(batch(make(lengths)).runs(longest=longest, exact=exact))
     ends = [
         (j, run.start + t) for run in runs for t, a, b in reversed(run.ends) for j in range(a, b)
     ]
@@ -89,15 +89,15 @@ def test_steps_all_nan_are_dropped_and_values_stay():
     sequences = batch(holes)
     assert sequences.lengths.tolist() == [2, 3, 2]
     for i, kept in enumerate([[0, 2], [1, 2, 3], [0, 1]]):
-        np.testing.assert_array_equal(sequences[i].T, items[i][kept])
+        np.testing.assert_array_equal(sequences[i], items[i][kept])
 
 
 def test_take_of_take_is_the_same_sequence():
     items = make([3, 5, 2, 4])
     taken = batch(items).take(np.array([3, 1, 1])).take(np.array([2, 0]))
     assert len(taken) == 2
-    np.testing.assert_array_equal(taken[0].T, items[1])
-    np.testing.assert_array_equal(taken[1].T, items[3])
+    np.testing.assert_array_equal(taken[0], items[1])
+    np.testing.assert_array_equal(taken[1], items[3])
 
 
 # canonical_order ------------------------------------------------------------------------------

@@ -237,7 +237,7 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         ndarray of str
             For sequences, names of the features of a step. For a table, names of all its columns:
             step for step those that the transformer makes from the names of the step's columns,
-            with step0_, step1_, ... before them where they would not differ.
+            with `step0_`, `step1_`, ... before them where they would not differ.
         """
         # the mixin's method is scikit-learn's check of input_features
         names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
