@@ -310,7 +310,9 @@ def require_valid_steps(steps, lengths):
     if bad.any():
         raise ValueError(
             f"Input X contains NaN in some features of a step but not in all: "
-            f"{_place(starts, bad)}. Impute them, or mark the whole step as absent by NaN."
+            f"{_place(starts, bad)}. Impute them, for example by "
+            "skrnn.preprocessing.StepTransformer(SimpleImputer()), or mark the whole step as "
+            "absent by NaN."
         )
     empty = np.logical_and.reduceat(absent, starts)
     if empty.any():
