@@ -25,7 +25,7 @@ from ._cells import CELLS
 from ._compat import Interval, StrOptions, fit_context
 from ._docs import document
 from ._losses import LOSSES
-from ._network import Network
+from ._network import ParallelNetwork
 from ._optimizers import OPTIMIZERS
 from ._sequences import Sequences, canonical_order, require_valid_steps
 from ._training import Descent, NotFiniteError, Patience, train
@@ -246,7 +246,7 @@ class BaseRNN(BaseEstimator):
 
     def _network(self):
         cell, *rest = self._architecture
-        return Network(CELLS[cell], *rest)
+        return ParallelNetwork(CELLS[cell], *rest)
 
     def _split(self, rows, rng, goes_on):
         """Training and validation part; the same ones again when the fit goes on."""

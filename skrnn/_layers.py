@@ -25,7 +25,7 @@ class Recurrent:
     [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block.
     """
 
-    def __init__(self, cell, n_in, n_hidden, dtype):
+    def __init__(self, cell, n_in, n_hidden, dtype, product_sum=ProductSum):
         self.cell, self.n_in, self.n_hidden, self.dtype = cell, n_in, n_hidden, np.dtype(dtype)
         self._n_rows = n_hidden + 1 + n_in
         # rows of the pre-activations that see h, and those that see x
@@ -43,7 +43,7 @@ class Recurrent:
         self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
         self._W_x_T = np.empty((n_in, n_blocks * H - self._reads_x.start), self.dtype)
         self._dW = [
-            ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
+            product_sum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
             for rows, cols in products
         ]
         self._n_columns, self._unrolled = 0, {}
@@ -52,6 +52,11 @@ class Recurrent:
     def n_states(self):
         """Arrays that are carried from step to step: h, and c of a cell with memory."""
         return 1 + (self.cell.memory > 0)
+
+    @property
+    def n_products(self):
+        """Multiplications of one step of one sequence."""
+        return self._W.size
 
     @property
     def n_kept(self):

@@ -1,17 +1,22 @@
 """The network: which layers, in what order, and where their weights stand in theta."""
 
 from collections.abc import Iterable
+from functools import cached_property, partial
 from itertools import pairwise
 from math import isqrt, prod
 from typing import NamedTuple
 
 import numpy as np
 
+from ._blas import ProductSum, ProductSumBeside
 from ._layers import Dense, Recurrent
 from ._sequences import Sequences, width_of
+from ._threads import at_once
 
 BLOCK_BYTES = 2**19  # inference keeps the steps of a run, and what they need, in cache
 BLOCK_COLUMNS = 256
+PRODUCTS_TO_TRAIN_IN_TWO = 4_000_000  # from here on two threads gain
+PRODUCTS_TO_PREDICT_IN_TWO = 8_000_000
 
 
 class Network:
@@ -21,9 +26,9 @@ class Network:
     layer. A network holds its working memory, so it serves one thread at a time.
     """
 
-    def __init__(self, cell, n_in, hidden_layer_sizes, n_out, dtype):
+    def __init__(self, cell, n_in, hidden_layer_sizes, n_out, dtype, product_sum=ProductSum):
         sizes = [n_in, *hidden_layer_sizes]
-        self.layers = [Recurrent(cell, D, H, dtype) for D, H in pairwise(sizes)]
+        self.layers = [Recurrent(cell, D, H, dtype, product_sum) for D, H in pairwise(sizes)]
         self.readout = Dense(sizes[-1], n_out, dtype)
         self.dtype = np.dtype(dtype)
         self.shapes = {
@@ -187,6 +192,66 @@ class Network:
                 dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if i else None
                 layer.backward(run, arrays[i], d_states[i], d_end, d_out, dx)
                 d_end, d_out = None, dx
+
+
+class ParallelNetwork(Network):
+    """The same, both halves of the columns in threads of their own where a step is large enough.
+
+    The shapes alone decide, so that the bits are the same on any number of cores.
+    """
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._arguments = arguments
+
+    @cached_property
+    def _halves(self):
+        return [Network(*self._arguments, ProductSumBeside) for _ in range(2)]
+
+    def _products(self, n):
+        """Multiplications of one step of n sequences."""
+        return n * sum(layer.n_products for layer in self.layers)
+
+    def loss_and_gradient(
+        self, theta, gradient, batch, y, weight, loss, *, bptt_steps=None, max_bytes=None
+    ):
+        """Loss of a batch and its gradient; a half takes every other column, for like lengths."""
+        if self._products(len(batch)) < PRODUCTS_TO_TRAIN_IN_TWO or len(batch) < 2:
+            return super().loss_and_gradient(
+                theta,
+                gradient,
+                batch,
+                y,
+                weight,
+                loss,
+                bptt_steps=bptt_steps,
+                max_bytes=max_bytes,
+            )
+        gradients = gradient, np.empty_like(gradient)
+        limits = {"bptt_steps": bptt_steps, "max_bytes": max_bytes and max_bytes / 2}
+
+        def half(i):
+            own = slice(i, None, 2)
+            part = batch.take(own), y[:, own], weight[own]
+            return self._halves[i].loss_and_gradient(theta, gradients[i], *part, loss, **limits)
+
+        values = at_once(partial(half, 0), partial(half, 1))
+        gradient += gradients[1]
+        return sum(values)
+
+    def outputs(self, theta, sequences):
+        """Raw outputs (n, K)."""
+        if self._products(min(len(sequences), BLOCK_COLUMNS)) < PRODUCTS_TO_PREDICT_IN_TWO:
+            return super().outputs(theta, sequences)
+        out = np.empty((len(sequences), self.readout.n_out), self.dtype)
+        order = sequences.longest_first()
+
+        def half(i):
+            rows = order[i::2]
+            out[rows] = self._halves[i].outputs(theta, sequences.take(rows))
+
+        at_once(partial(half, 0), partial(half, 1))
+        return out
 
 
 class Plan(NamedTuple):

@@ -16,6 +16,7 @@ LEVELS = {
     "_losses": 0,
     "_optimizers": 0,
     "_sequences": 0,
+    "_threads": 0,
     "_training": 0,
     "_layers": 1,
     "_validation": 1,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skrnn._blas import ProductSum, one_thread
+from skrnn._blas import ProductSum, ProductSumBeside, one_thread
 
 
 def counts():
@@ -66,11 +66,12 @@ def test_a_child_forked_inside_the_guard_has_the_callers_settings():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.parametrize("product_sum", [ProductSum, ProductSumBeside])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("width", [1, 16, 48])
-def test_products_are_added_in_place(dtype, width):
+def test_products_are_added_in_place(dtype, width, product_sum):
     rng = np.random.default_rng(0)
-    products = ProductSum(6, 4, dtype)
+    products = product_sum(6, 4, dtype)
     total, view = np.zeros((6, 4)), products.total
     for _ in range(3):
         a, b = rng.standard_normal((6, width)), rng.standard_normal((4, width))

@@ -9,7 +9,7 @@ from scipy.special import expit
 from skrnn._blas import one_thread
 from skrnn._cells import CELLS
 from skrnn._losses import LOSSES
-from skrnn._network import Network
+from skrnn._network import Network, ParallelNetwork
 from skrnn._sequences import Sequences
 
 LENGTHS = {"equal": [5, 5, 5, 5], "ragged": [3, 6, 1, 6, 4], "one": [4]}
@@ -283,3 +283,44 @@ def test_memory_of_the_outputs_grows_with_neither_rows_nor_steps():
 
     assert peak([20000]) < 1.5 * peak([2000])
     assert peak([20] * 8000) < 1.5 * peak([20] * 1000)
+
+
+@pytest.mark.parametrize("lengths", [[6] * 9, [5, 9, 2, 7, 7, 1, 3]])
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_threads_give_the_gradient_and_the_outputs_of_one(cell, lengths, monkeypatch):
+    monkeypatch.setattr("skrnn._network.PRODUCTS_TO_TRAIN_IN_TWO", 0)
+    monkeypatch.setattr("skrnn._network.PRODUCTS_TO_PREDICT_IN_TWO", 0)
+    rng = np.random.default_rng(10)
+    sequences = make_sequences(lengths, rng)
+    network, theta = make_network(cell, (5, 4), 2, rng)
+    in_two = ParallelNetwork(CELLS[cell], D, (5, 4), 2, np.float64)
+    batch = sequences.take(sequences.longest_first())
+    y, weight = rng.standard_normal((2, len(batch))), rng.random(len(batch))
+    with one_thread:
+        values, gradients = [], []
+        for net in (network, in_two):
+            gradients.append(np.empty_like(theta))
+            values.append(
+                net.loss_and_gradient(
+                    theta, gradients[-1], batch, y, weight, LOSSES["squared_error"], bptt_steps=4
+                )
+            )
+        np.testing.assert_array_equal(
+            in_two.outputs(theta, sequences), network.outputs(theta, sequences)
+        )
+    assert values[1] == pytest.approx(values[0], rel=1e-12)
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-10, atol=1e-12)
+
+
+def test_large_steps_alone_are_done_in_two_threads(monkeypatch):
+    calls = []
+    monkeypatch.setattr("skrnn._network.at_once", lambda *f: calls.append(f) or [g() for g in f])
+    rng = np.random.default_rng(11)
+    for H, n in [(8, 64), (128, 64)]:
+        network = ParallelNetwork(CELLS["lstm"], D, (H,), 1, np.float32)
+        gradient_of(
+            network,
+            network.initialize(np.random.RandomState(0)),
+            make_sequences([2] * n, rng, np.float32),
+        )
+        assert bool(calls) == (H == 128)
