@@ -57,7 +57,7 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         The fitted clone of `transformer`.
     n_features_in_ : int
         Columns p of a table; features D of a step for sequences.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Names of the columns, where X is a frame or holds frames, and they are all strings.
 
     See Also
