@@ -1,12 +1,12 @@
 """Losses and their gradients, in raw space, each with its link.
 
-y and o are columns, (K, B); weight (B,). A row's loss is the sum over its outputs, and a batch's
-the weighted sum over its rows. `value_and_gradient` returns it with dL/do, in one pass;
-`inverse_link` turns raw outputs (n, K) into what the estimator predicts.
+y and o are columns, (K, B), of one dtype but for numbers of classes; weight (B,). A row's loss is
+the sum over its outputs, and a batch's the weighted sum over its rows. `value_and_gradient` returns
+it with dL/do, in one pass; `inverse_link` turns raw outputs (n, K) into what is predicted.
 """
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, softmax
 
 
 class SquaredError:
@@ -42,11 +42,13 @@ class MultinomialLogLoss:
 
     @staticmethod
     def value_and_gradient(y, o, weight):
-        classes, columns = y[0], np.arange(o.shape[1])
-        p = softmax(o, axis=0)
-        value = np.dot(weight, logsumexp(o, axis=0) - o[classes, columns])
-        p[classes, columns] -= 1
-        return value, weight * p
+        own = y[0], np.arange(o.shape[1])
+        o = o - o.max(axis=0)
+        p = np.exp(o)
+        total = p.sum(axis=0)
+        p /= total
+        p[own] -= 1
+        return np.dot(weight, np.log(total) - o[own]), weight * p
 
     @staticmethod
     def inverse_link(o):

@@ -13,7 +13,7 @@ from ._layers import Dense, Recurrent
 from ._sequences import Sequences, width_of
 from ._threads import at_once
 
-BLOCK_BYTES = 2**19  # inference keeps the steps of a run, and what they need, in cache
+BLOCK_BYTES = 2**21  # inference keeps the steps of a run, and what they need, in cache
 BLOCK_COLUMNS = 256
 PRODUCTS_TO_TRAIN_IN_TWO = 4_000_000  # from here on two threads gain
 PRODUCTS_TO_PREDICT_IN_TWO = 8_000_000

@@ -1,0 +1,129 @@
+"""How near to the limit: a training step against its matrix products alone.
+
+Run with `python benchmarks/limit.py`. The step is the core's loss and gradient of one batch of
+equal lengths. Its products are those no implementation on columns can do without: forward [h; 1; x]
+by all weights, backward dh, and the accumulation of dW; here they run back to back, with nothing
+between them, on arrays of the same shapes and layout. A fraction of 1 is: nothing but products.
+"""
+
+from functools import partial
+
+import numpy as np
+from _common import (
+    Side,
+    Table,
+    alternate,
+    median,
+    milliseconds,
+    options,
+    parse,
+    print_machine,
+    print_summary,
+)
+
+from skrnn._blas import ProductSum, one_thread
+from skrnn._cells import CELLS
+from skrnn._losses import LOSSES
+from skrnn._network import Network
+from skrnn._sequences import Sequences
+
+SIZES = (32, 64, 128, 256)
+T, D, N_CLASSES = 100, 8, 3
+
+
+def training_step(cell, H, B, dtype):
+    """Loss and gradient of one batch, as a call without arguments."""
+    rng = np.random.default_rng(0)
+    network = Network(CELLS[cell], D, (H,), N_CLASSES, dtype)
+    theta = network.initialize(rng)
+    steps = rng.standard_normal((B * T, D)).astype(dtype)
+    batch = Sequences.from_steps(steps, np.full(B, T))
+    y, weight = (np.arange(B) % N_CLASSES)[None], np.full(B, 1 / B, dtype)
+    loss = LOSSES["multinomial_log_loss"]
+    return partial(network.loss_and_gradient, theta, np.empty_like(theta), batch, y, weight, loss)
+
+
+def product_shapes(cell, H):
+    """(rows of the pre-activations, rows of [h; 1; x]) for the products of a step.
+
+    What reads h is one product over everything; what reads x alone, the n of a GRU, a second one.
+    """
+    blocks = CELLS[cell].blocks
+    reading_h = sum("h" in block.reads for block in blocks)
+    shapes = [(slice(0, reading_h * H), slice(0, H + 1 + D))]
+    if reading_h < len(blocks):
+        shapes.append((slice(reading_h * H, len(blocks) * H), slice(H, H + 1 + D)))
+    return shapes
+
+
+def products_alone(cell, H, B, dtype):
+    """Set up the products of T steps, forward and backward, as a call without arguments."""
+    rng, shapes = np.random.default_rng(0), product_shapes(cell, H)
+    n_rows, n_rows_h = shapes[-1][0].stop, shapes[0][0].stop
+
+    def normal(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    W, W_h_T = normal(n_rows, H + 1 + D), normal(H, n_rows_h)
+    S, A = normal(T, H + 1 + D, B), normal(T, n_rows, B)
+    da, dh = normal(n_rows, B), normal(H, B)
+    sums = [
+        ProductSum(rows.stop - rows.start, cols.stop - cols.start, dtype) for rows, cols in shapes
+    ]
+    forward = [(W[rows, cols], S[t, cols], A[t, rows]) for t in range(T) for rows, cols in shapes]
+    backward = [
+        (dW.add, da[rows], S[t, cols])
+        for t in reversed(range(T))
+        for dW, (rows, cols) in zip(sums, shapes, strict=True)
+    ]
+    da_h, n_sums = da[:n_rows_h], len(sums)
+
+    def call():
+        for w, s, a in forward:
+            np.dot(w, s, out=a)
+        for i, (add, d, s) in enumerate(backward):
+            add(d, s)
+            if i % n_sums == 0:
+                np.dot(W_h_T, da_h, out=dh)
+
+    return call
+
+
+def flops(cell, H, B):
+    """Multiplications and additions of the products."""
+    shapes = product_shapes(cell, H)
+    both = sum((r.stop - r.start) * (c.stop - c.start) for r, c in shapes)
+    return 2 * B * T * (2 * both + shapes[0][0].stop * H)
+
+
+def main():
+    parser = options(__doc__, seconds=0.3)
+    parser.add_argument("--batches", nargs="+", type=int, default=(32, 128))
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    args = parse(parser)
+    sizes = (16, 32) if args.quick else SIZES
+    table = Table(
+        "cell", "batch", "H", "step, ms", "products, ms", "GFLOP/s of the step", "fraction"
+    )
+    fractions = {cell: {} for cell in args.cells}
+    for cell in args.cells:
+        for B in args.batches:
+            for H in sizes:
+                sides = {
+                    "step": Side(training_step(cell, H, B, args.dtype)),
+                    "products": Side(products_alone(cell, H, B, args.dtype)),
+                }
+                with one_thread:
+                    times = alternate(sides, args.rounds, args.seconds)
+                step, products = times["step"], times["products"]
+                fraction = median(p / s for p, s in zip(products, step, strict=True))
+                rate = flops(cell, H, B) / median(step) / 1e9
+                table.print_row(cell, B, H, *milliseconds(times), rate, fraction)
+                if H >= 64 or args.quick:
+                    fractions[cell][f"batch {B}, H {H}"] = fraction
+    print_summary(fractions, "fraction at H >= 64")
+    print_machine(note=f"{args.dtype}, T {T}, D {D}, BLAS on one thread")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""How time and memory grow: an epoch against n, T, batch and H doubled; peak memory against T.
+
+Run with `python benchmarks/scaling.py [--plot figure.png]`. Memory is that of a fit of one batch,
+with and without truncation. A slope is the exponent of growth, fitted to log time against log size:
+1 is proportional, and 0 no growth at all.
+"""
+
+import tracemalloc
+import warnings
+from functools import partial
+
+import numpy as np
+from _common import Side, Table, alternate, median, options, parse, print_machine
+from sklearn.exceptions import ConvergenceWarning
+
+from skrnn import RNNClassifier
+
+BASE = {"n": 512, "T": 100, "batch": 32, "H": 32}
+D = 8
+FACTORS = (0.5, 1, 2, 4, 8)
+MEMORY_T = (100, 200, 400, 800, 1600, 3200)
+
+
+def fit(cell, n, T, batch, H, bptt_steps=None):
+    """Set up a fit of one epoch, as a call without arguments."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((n, T, D), dtype=np.float32), np.arange(n) % 3
+    net = RNNClassifier(
+        cell, hidden_layer_sizes=(H,), batch_size=batch, max_iter=1, bptt_steps=bptt_steps
+    )
+    return partial(net.fit, X, y)
+
+
+def peak(call):
+    """MB that a call takes at most, beyond what was there before."""
+    tracemalloc.start()
+    call()
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most / 1e6
+
+
+def slope(sizes, figures):
+    return np.polyfit(np.log(sizes), np.log(figures), 1)[0]
+
+
+def time_curve(cell, axis, base, args):
+    """Sizes along one axis, and seconds an epoch at each."""
+    sizes = [int(base[axis] * factor) for factor in FACTORS]
+    sides = {size: Side(fit(cell, **base | {axis: size})) for size in sizes}
+    times = alternate(sides, args.rounds, args.seconds)
+    return sizes, [median(times[size]) for size in sizes]
+
+
+def memory_curve(cell, base, lengths, bptt_steps=None):
+    """Lengths, and MB of a fit of one batch at each."""
+    base = base | {"n": base["batch"], "bptt_steps": bptt_steps}
+    return lengths, [peak(fit(cell, **base | {"T": T})) for T in lengths]
+
+
+def print_curves(curves, unit):
+    """Print a table for every axis of curves {(axis, cell): (sizes, figures)}."""
+    for axis in dict.fromkeys(axis for axis, _ in curves):
+        of_axis = {cell: curve for (a, cell), curve in curves.items() if a == axis}
+        sizes = next(iter(of_axis.values()))[0]
+        print()
+        table = Table(f"{unit}, {axis} =", *sizes, "slope")
+        for cell, (_, figures) in of_axis.items():
+            table.print_row(cell, *map(float, figures), slope(sizes, figures))
+
+
+def save_plot(path, times, memory):
+    import matplotlib.pyplot as plt
+
+    panels = {f"seconds an epoch, {axis}": axis for axis in BASE} | {"peak memory, MB, T": None}
+    figure, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3), layout="constrained")
+    for ax, (label, axis) in zip(axes, panels.items(), strict=True):
+        curves = memory if axis is None else {k: c for k, c in times.items() if k[0] == axis}
+        for (_, cell), (sizes, figures) in curves.items():
+            ax.loglog(sizes, figures, "o-", label=cell)
+        ax.set_xticks(sizes, map(str, sizes), fontsize="small")
+        ax.minorticks_off()
+        ylabel, xlabel = label.rsplit(", ", 1)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+    axes[-1].legend(fontsize="x-small")
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    parser = options(__doc__, rounds=3, seconds=0.3)
+    parser.add_argument("--plot", help="where to save a figure (needs matplotlib)")
+    args = parse(parser)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    base = {"n": 32, "T": 10, "batch": 8, "H": 8} if args.quick else BASE
+    lengths = tuple(T // 10 for T in MEMORY_T) if args.quick else MEMORY_T
+    times = {
+        (axis, cell): time_curve(cell, axis, base, args) for axis in base for cell in args.cells
+    }
+    print_curves({k: (sizes, [1000 * s for s in t]) for k, (sizes, t) in times.items()}, "ms")
+    memory = {("T", cell): memory_curve(cell, base, lengths) for cell in args.cells}
+    k = lengths[0]
+    for cell in args.cells:
+        memory["T", f"{cell}, bptt_steps={k}"] = memory_curve(cell, base, lengths, k)
+    print_curves(memory, "peak memory of one batch, MB")
+    if args.plot:
+        save_plot(args.plot, times, memory)
+    settings = ", ".join(f"{axis} {size}" for axis, size in base.items())
+    print_machine(note=f"float32, where not varied: {settings}, D {D}")
+
+
+if __name__ == "__main__":
+    main()

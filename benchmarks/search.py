@@ -1,0 +1,133 @@
+"""A grid search as whole processes: skrnn against skorch, from `import` to the best parameters.
+
+Run with `python benchmarks/search.py`. Each side is a new process (`_search_side.py`) that imports
+what it needs, loads the Japanese vowels and runs GridSearchCV over 12 candidates with cv=3, the
+same epochs and batches on both sides; with n_jobs=1 skorch gets its better setting of threads.
+Memory is the high-water mark of the main process plus n_jobs times the largest worker's (Linux
+only; libraries that processes share are counted in each). The first round is not counted.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from argparse import ArgumentParser
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+from _common import Table, median, print_machine, ratio, thread_counts
+
+from skrnn import pad_sequences
+from skrnn.datasets import load_japanese_vowels
+
+HERE = Path(__file__).parent
+N_JOBS = (1, 2)
+
+
+def save_vowels(path, n):
+    """Write utterances to a file, NaN-padded: both sides take them as they are."""
+    X, y = load_japanese_vowels(return_X_y=True)
+    X = pad_sequences(X).astype(np.float32)
+    X = (X - np.nanmean(X, axis=(0, 1))) / np.nanstd(X, axis=(0, 1))
+    rows = np.random.default_rng(0).permutation(len(X))[:n]
+    np.savez(path, X=X[rows], y=y[rows] - 1)
+
+
+def run(side, n_jobs, threads, path, epochs):
+    """Seconds of a whole process, and what it tells of itself."""
+    command = [sys.executable, HERE / "_search_side.py", side, path, n_jobs, threads, epochs]
+    start = time.perf_counter()
+    done = subprocess.run(map(str, command), check=True, stdout=subprocess.PIPE, text=True)
+    return {"seconds": time.perf_counter() - start, **json.loads(done.stdout)}
+
+
+def measure(path, rounds, epochs):
+    """Runs of every setting (side, n_jobs, threads); they take turns."""
+    settings = [("skrnn", n_jobs, 1) for n_jobs in N_JOBS]
+    settings += [("skorch", 1, threads) for threads in thread_counts()]
+    settings += [("skorch", n_jobs, 1) for n_jobs in N_JOBS[1:]]
+    turns = [{setting: run(*setting, path, epochs) for setting in settings} for _ in range(rounds)]
+    return {setting: [turn[setting] for turn in turns] for setting in settings}
+
+
+def installed_size(*requirements):
+    """MB of the files of these packages and of all they require."""
+    waiting, seen, size = list(requirements), set(), 0
+    while waiting:
+        requirement = waiting.pop()
+        name = re.match(r"[\w.-]+", requirement)[0].lower()
+        if name in seen or "extra ==" in requirement:
+            continue
+        seen.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # needed on other platforms
+            continue
+        waiting += found.requires or []
+        size += _size(Path(file.locate()) for file in found.files or [])
+    return size / 1e6
+
+
+def _size(paths):
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def own_installed_size():
+    """As `installed_size`, of a checkout that need not be installed."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return installed_size(*project["dependencies"]) + _size(HERE.parent.glob("skrnn/**/*")) / 1e6
+
+
+def print_runs(runs):
+    installed = {"skrnn": own_installed_size(), "skorch": installed_size("skorch", "torch")}
+    columns = {"seconds": "s", "import": "import, s", "MB": "peak, MB", "accuracy": "CV accuracy"}
+    table = Table("side", "n_jobs", "threads a job", *columns.values(), "installed, MB")
+    for (side, *setting), turns in runs.items():
+        medians = [median(turn[name] for turn in turns) for name in columns]
+        table.print_row(side, *setting, *medians, installed[side])
+
+
+def print_ratios(runs):
+    print()
+    table = Table("n_jobs", "skrnn over skorch", "skrnn over its n_jobs=1", "skorch over its own")
+    seconds = {setting: [turn["seconds"] for turn in turns] for setting, turns in runs.items()}
+    skorch = {
+        n_jobs: min(
+            (turns for key, turns in seconds.items() if key[:2] == ("skorch", n_jobs)), key=median
+        )
+        for n_jobs in N_JOBS
+    }
+    for n_jobs in N_JOBS:
+        own = seconds["skrnn", n_jobs, 1]
+        table.print_row(
+            n_jobs,
+            ratio(skorch[n_jobs], own),
+            ratio(seconds["skrnn", 1, 1], own),
+            ratio(skorch[1], skorch[n_jobs]),
+        )
+
+
+def main():
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="few data, one epoch, one round")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.epochs = 1, 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vowels.npz"
+        save_vowels(path, 150 if args.quick else None)
+        measure(path, 1, 1)  # reads everything into the file cache
+        runs = measure(path, args.rounds, args.epochs)
+    print_runs(runs)
+    print_ratios(runs)
+    print_machine("torch", "skorch", note=f"{args.epochs} epochs a fit, whole processes")
+
+
+if __name__ == "__main__":
+    main()

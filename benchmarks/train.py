@@ -1,0 +1,109 @@
+"""Training: whole epochs of `fit` against the plain PyTorch loop, side by side.
+
+Run with `python benchmarks/train.py`. Both sides start from new weights, shuffle, cut into batches,
+clip the gradient's norm and step with Adam; torch gets its better setting of threads and of
+`batch_first`, and data that are tensors already. A ratio of 2 is: twice as fast as torch.
+"""
+
+import warnings
+from functools import partial
+
+import numpy as np
+import torch
+from _common import (
+    GRID,
+    QUICK_GRID,
+    Side,
+    Table,
+    compare,
+    milliseconds,
+    options,
+    parse,
+    print_machine,
+    print_summary,
+    ratio,
+    thread_counts,
+)
+from _peers import TorchNet, classifier, fit_torch, labels
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+
+def data(n, T, D, dtype):
+    X = np.random.default_rng(0).standard_normal((n, T, D)).astype(dtype)
+    return X, labels(n)
+
+
+def sides(cell, shape, X, y, layers, epochs):
+    """Ours, and torch's for every setting that it may choose."""
+    *_, H, batch = shape
+    own = Side(lambda: classifier(cell, H, batch, epochs, layers).fit(X, y))
+    return own, {"torch": torch_sides(cell, shape, X, y, layers, epochs)}
+
+
+def torch_sides(cell, shape, X, y, layers, epochs):
+    _, _, D, H, batch = shape
+    x, y = torch.tensor(X), torch.tensor(y)
+    x_by_step = x.transpose(0, 1).contiguous()
+    takes = {True: lambda rows: (x[rows],), False: lambda rows: (x_by_step[:, rows],)}
+
+    def fit(batch_first):
+        net = TorchNet(cell, D, H, layers, batch_first).to(x.dtype)
+        return fit_torch(net, takes[batch_first], y, batch, epochs)
+
+    return {
+        f"{threads}, {'rows' if batch_first else 'steps'} first": Side(
+            partial(fit, batch_first), partial(torch.set_num_threads, threads)
+        )
+        for threads in thread_counts()
+        for batch_first in takes
+    }
+
+
+def mlp_side(shape, X, y, epochs):
+    """The price of recurrence: scikit-learn's net on flattened sequences."""
+    n, _, _, H, batch = shape
+    mlp = MLPClassifier((H,), batch_size=batch, max_iter=epochs, tol=0, n_iter_no_change=10**9)
+    flat = X.reshape(n, -1)
+    return Side(lambda: mlp.fit(flat, y))
+
+
+def compare_at(shape, cell, args):
+    """Seconds an epoch of every side, and their settings, at one shape."""
+    X, y = data(*shape[:3], args.dtype)
+    own, peers = sides(cell, shape, X, y, args.layers, 1)
+    torch_side = next(iter(peers["torch"].values()))
+    epochs = max(1, round(args.seconds / max(own.seconds(), torch_side.seconds())))
+    own, peers = sides(cell, shape, X, y, args.layers, epochs)
+    if args.mlp:
+        peers["mlp"] = {"": mlp_side(shape, X, y, epochs)}
+    times, settings = compare(own, peers, args.rounds, 0)
+    return {name: [t / epochs for t in turns] for name, turns in times.items()}, settings
+
+
+def main():
+    parser = options(__doc__, seconds=1.5)
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--mlp", action="store_true", help="time scikit-learn's MLP as well")
+    args = parse(parser)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    mlp = ("MLP, ms",) if args.mlp else ()
+    table = Table(
+        "n, T, D, H, batch", "cell", "skrnn, ms", "torch, ms", *mlp, "torch at (threads)", "ratio"
+    )
+    ratios = {cell: {} for cell in args.cells}
+    for shape in QUICK_GRID if args.quick else GRID:
+        for cell in args.cells:
+            times, settings = compare_at(shape, cell, args)
+            where = ", ".join(map(str, shape))
+            ratios[cell][where] = ratio(times["torch"], times["skrnn"])
+            table.print_row(
+                where, cell, *milliseconds(times), settings["torch"], ratios[cell][where]
+            )
+    print_summary(ratios)
+    print_machine("torch", note=f"{args.dtype}, {args.layers} layer(s); milliseconds an epoch")
+
+
+if __name__ == "__main__":
+    main()
