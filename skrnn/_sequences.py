@@ -247,11 +247,17 @@ LAYOUT = (
 )
 
 
-def _names(item):
+def _frame(item):
+    """A frame of any library, None for anything else."""
     if isinstance(item, (np.ndarray, list, tuple)):  # narwhals takes its time to say so
         return None
     frame = nw.from_native(item, pass_through=True)
-    return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def _names(item):
+    frame = _frame(item)
+    return None if frame is None else list(frame.columns)
 
 
 def _as_sequence(item, i):
@@ -271,9 +277,9 @@ def _as_sequence(item, i):
 def _as_array(item, i):
     if isinstance(item, np.ma.MaskedArray):
         return _fill_masked(item)
-    frame = nw.from_native(item, pass_through=True)
+    frame = _frame(item)
     try:
-        return frame.to_numpy() if isinstance(frame, nw.DataFrame) else np.asarray(item)
+        return np.asarray(item) if frame is None else frame.to_numpy()
     except ValueError:
         raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
 
