@@ -208,16 +208,10 @@ class BaseRNN(BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        steps, lengths = read_steps(
-            self,
-            X,
-            self.features_per_step,
-            reset=not goes_on,
-            dtype=self._theta.dtype if goes_on else None,
+        sequences = self._read_sequences(
+            X, reset=not goes_on, dtype=self._theta.dtype if goes_on else None
         )
-        require_valid_steps(steps, lengths)
-        sequences, n = Sequences.from_steps(steps, lengths), len(lengths)
-        y = self._read_target(y)
+        y, n = self._read_target(y), len(sequences)
         if len(y) != n:
             raise ValueError(
                 f"X has {n} sequences, but y has {len(y)} targets: found input variables with "
@@ -231,6 +225,11 @@ class BaseRNN(BaseEstimator):
             return rows
         order, weight = canonical_order(*rows)
         return rows.take(order)._replace(weight=weight)
+
+    def _read_sequences(self, X, *, reset, dtype):
+        steps, lengths = read_steps(self, X, self.features_per_step, reset=reset, dtype=dtype)
+        require_valid_steps(steps, lengths)
+        return Sequences.from_steps(steps, lengths)
 
     def _describe(self, rows):
         """(cell, inputs, sizes, outputs, dtype): all that the shapes of the weights depend on."""
@@ -272,15 +271,11 @@ class BaseRNN(BaseEstimator):
         return rows.take(train_part), rows.take(held_out)
 
     def _optimizer_for(self, theta, goes_on):
-        settings = {"learning_rate": self.learning_rate_init}
-        if self.solver == "adam":
-            names = ("beta_1", "beta_2", "epsilon")
-        else:
-            names = ("momentum", "nesterovs_momentum")
-        settings |= {name: getattr(self, name) for name in names}
-        new = OPTIMIZERS[self.solver](theta.size, theta.dtype, **settings)
-        if not goes_on or type(self._optimizer) is not type(new):
-            return new
+        optimizer = OPTIMIZERS[self.solver]
+        settings = {name: getattr(self, name) for name in optimizer.settings}
+        settings["learning_rate"] = self.learning_rate_init
+        if not goes_on or type(self._optimizer) is not optimizer:
+            return optimizer(theta.size, theta.dtype, **settings)
         old = copy.deepcopy(self._optimizer)
         vars(old).update(settings)
         return old
@@ -378,18 +373,15 @@ class BaseRNN(BaseEstimator):
         """Raw outputs (n, n_outputs_)."""
         check_is_fitted(self)
         network = self._network()
-        steps, lengths = read_steps(
-            self, X, self.features_per_step, reset=False, dtype=network.dtype
-        )
-        require_valid_steps(steps, lengths)
+        sequences = self._read_sequences(X, reset=False, dtype=network.dtype)
         with one_thread, np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            raw = network.outputs(self._theta, Sequences.from_steps(steps, lengths))
+            raw = network.outputs(self._theta, sequences)
         if not np.isfinite(raw).all():
             i = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
+            largest = np.abs(sequences.values).max()
             raise ValueError(
                 f"The output for sequence {i} is not finite: X is too large (its largest value is "
-                f"{np.nanmax(np.abs(steps)):.3g}), or the weights are. Scale X as at fit; or fit "
-                f"again. {_CALM}"
+                f"{largest:.3g}), or the weights are. Scale X as at fit; or fit again. {_CALM}"
             )
         return raw
 

@@ -201,12 +201,8 @@ class Recurrent:
         S[:-1, H + 1 :, :n] = x[:, :, :n]
         S[:-1, H:, n:] = 0
 
-    def widen_state(self, d_state, width):
-        """Gradient of the state after a run, from that of its columns that the next run has."""
-        wide = [np.zeros((self.n_hidden, width), self.dtype) for _ in range(self.n_states)]
-        for new, old in zip(wide, d_state or (), strict=False):
-            new[:, : old.shape[1]] = old
-        return wide
+    def zero_state(self, width):
+        return [np.zeros((self.n_hidden, width), self.dtype) for _ in range(self.n_states)]
 
     def backward(self, run, arrays, d_state, d_last, dh_out, dx):
         """Go back over a run, adding to the gradient of the weights.
@@ -256,6 +252,13 @@ def _cut(buffer, start, shape):
     """The columns of a run, as shape (steps + 1, ..., width), out of a flat buffer."""
     rows, size = prod(shape[1:-1]), prod(shape)
     return buffer[start * rows : start * rows + size].reshape(shape)
+
+
+def widen(columns, width):
+    """The same columns, and zeros up to a width."""
+    wide = np.zeros((len(columns), width), columns.dtype)
+    wide[:, : columns.shape[1]] = columns
+    return wide
 
 
 class Dense:

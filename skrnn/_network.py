@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._blas import ProductSum, ProductSumBeside
-from ._layers import Dense, Recurrent
+from ._layers import Dense, Recurrent, widen
 from ._sequences import Sequences, width_of
 from ._threads import at_once
 
@@ -85,7 +85,7 @@ class Network:
         h = self._forward(batch, plan, states, trail)[-1][0]
         o = self.readout.forward(views, h)[:, : len(batch)]
         value, d_o = loss.value_and_gradient(y, o, weight)
-        d_h = self.readout.backward(views, d_views, h, _widen(d_o, h.shape[1]))
+        d_h = self.readout.backward(views, d_views, h, widen(d_o, h.shape[1]))
         self._backward(batch, plan, trail, d_h)
         for i, layer in enumerate(self.layers):
             layer.unload(self._of_layer(d_views, i))
@@ -119,7 +119,7 @@ class Network:
         head = Sequences(batch.values, batch.starts[:n], skipped[:n])
         tail = Sequences(batch.values, batch.starts + skipped, batch.lengths - skipped)
         states = self._final_states(head)
-        return tail, [[_widen(h[:, :n], len(batch)) for h in state] for state in states]
+        return tail, [[widen(h[:, :n], len(batch)) for h in state] for state in states]
 
     def _plan(self, batch, max_bytes):
         """All steps kept if they need no more than max_bytes, else the states at some borders."""
@@ -150,7 +150,7 @@ class Network:
         for layer in self.layers:
             layer.make_room(plan.room)
         states, start = states or [None] * len(self.layers), 0
-        finals = [layer.widen_state(None, width_of(len(batch))) for layer in self.layers]
+        finals = [layer.zero_state(width_of(len(batch))) for layer in self.layers]
         for run in plan.runs:
             arrays = [layer.lay_out(run, start) for layer in self.layers]
             start += plan.keep * (run.steps + 1) * run.width
@@ -179,14 +179,11 @@ class Network:
                     end[:, first:last] = state[:, first:last]
 
     def _backward(self, batch, plan, trail, d_last):
-        d_states, latest = [None] * len(self.layers), trail[-1]
+        d_states, latest = [layer.zero_state(0) for layer in self.layers], trail[-1]
         for run, arrays, states in reversed(trail):
             if not plan.keep and states is not latest[2]:
                 self._forward_run(batch, run, arrays, states)
-            d_states = [
-                layer.widen_state(d_state, run.width)
-                for layer, d_state in zip(self.layers, d_states, strict=True)
-            ]
+            d_states = [[widen(dh, run.width) for dh in d_state] for d_state in d_states]
             d_end, d_out = d_last, None
             for i, layer in reversed(list(enumerate(self.layers))):
                 dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if i else None
@@ -213,22 +210,14 @@ class ParallelNetwork(Network):
         return n * sum(layer.n_products for layer in self.layers)
 
     def loss_and_gradient(
-        self, theta, gradient, batch, y, weight, loss, *, bptt_steps=None, max_bytes=None
+        self, theta, gradient, batch, y, weight, loss, *, max_bytes=None, **limits
     ):
         """Loss of a batch and its gradient; a half takes every other column, for like lengths."""
         if self._products(len(batch)) < PRODUCTS_TO_TRAIN_IN_TWO or len(batch) < 2:
-            return super().loss_and_gradient(
-                theta,
-                gradient,
-                batch,
-                y,
-                weight,
-                loss,
-                bptt_steps=bptt_steps,
-                max_bytes=max_bytes,
-            )
+            limits["max_bytes"] = max_bytes
+            return super().loss_and_gradient(theta, gradient, batch, y, weight, loss, **limits)
         gradients = gradient, np.empty_like(gradient)
-        limits = {"bptt_steps": bptt_steps, "max_bytes": max_bytes and max_bytes / 2}
+        limits["max_bytes"] = max_bytes and max_bytes / 2
 
         def half(i):
             own = slice(i, None, 2)
@@ -264,9 +253,3 @@ class Plan(NamedTuple):
 
 def _copied(state):
     return None if state is None else [h.copy() for h in state]
-
-
-def _widen(columns, width):
-    wide = np.zeros((len(columns), width), columns.dtype)
-    wide[:, : columns.shape[1]] = columns
-    return wide

@@ -1,10 +1,15 @@
-"""Optimisers: `step(theta, gradient)`, in place on flat vectors."""
+"""Optimisers: `step(theta, gradient)`, in place on flat vectors.
+
+`settings` names the parameters of the estimators that one takes beside the learning rate.
+"""
 
 import numpy as np
 
 
 class Adam:
     """Kingma & Ba (2015), epsilon added after the bias correction."""
+
+    settings = ("beta_1", "beta_2", "epsilon")
 
     def __init__(self, n_weights, dtype, *, learning_rate, beta_1, beta_2, epsilon):
         self.learning_rate, self.epsilon = learning_rate, epsilon
@@ -25,6 +30,8 @@ class Adam:
 
 class SGD:
     """Gradient descent with momentum, Nesterov's (1983) or Polyak's (1964)."""
+
+    settings = ("momentum", "nesterovs_momentum")
 
     def __init__(self, n_weights, dtype, *, learning_rate, momentum, nesterovs_momentum):
         self.learning_rate, self.momentum = learning_rate, momentum
