@@ -3,6 +3,8 @@
 import copy
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
@@ -15,7 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, Regre
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state, check_scalar, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted
@@ -25,22 +27,32 @@ from ._cells import CELLS
 from ._compat import Interval, StrOptions, fit_context
 from ._docs import document
 from ._losses import LOSSES
-from ._network import ParallelNetwork
+from ._network import Design, Standing, make_network
 from ._optimizers import OPTIMIZERS
-from ._sequences import Sequences, canonical_order, require_valid_steps
+from ._parallel import ParallelNetwork
+from ._readouts import READOUTS
+from ._sequences import Rows, Sequences, present_steps, require_valid_steps, unwrap
 from ._training import Descent, NotFiniteError, Patience, train
-from ._validation import check_sample_weight, check_target, read_steps, unchanged_on_error
+from ._validation import (
+    check_sample_weight,
+    check_step_weight,
+    check_target,
+    read_codes,
+    read_steps,
+    require_valid_rows,
+    step_targets,
+    unchanged_on_error,
+    which_features,
+)
 
 
-class _Rows(NamedTuple):
-    """What is learned from: sequences, their targets (n, outputs) and weights (n,)."""
+class _Reading(NamedTuple):
+    """X as sequences; the lengths it was given in, and which of these steps are there."""
 
     sequences: Sequences
-    targets: np.ndarray
-    weight: np.ndarray
-
-    def take(self, rows):
-        return _Rows(self.sequences.take(rows), self.targets[rows], self.weight[rows])
+    lengths: np.ndarray
+    present: np.ndarray | None
+    rectangular: bool
 
 
 class BaseRNN(BaseEstimator):
@@ -49,6 +61,12 @@ class BaseRNN(BaseEstimator):
     _parameter_constraints: dict = {
         "cell": [StrOptions(set(CELLS))],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "bidirectional": ["boolean"],
+        "readout": [StrOptions(set(READOUTS))],
+        "initial_state": [StrOptions({"zeros", "normal", "learned"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "categorical_features": ["array-like", None],
+        "embedding_dim": ["array-like", Interval(Integral, 1, None, closed="left")],
         "features_per_step": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions(set(OPTIMIZERS))],
@@ -72,57 +90,6 @@ class BaseRNN(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def __init__(
-        self,
-        cell: str = "gru",
-        *,
-        hidden_layer_sizes: int | Sequence[int] = (64,),
-        features_per_step: int | None = None,
-        alpha: float = 0.0001,
-        solver: str = "adam",
-        learning_rate_init: float = 0.005,
-        batch_size: int | str = "auto",
-        max_iter: int = 200,
-        max_grad_norm: float | None = 1.0,
-        bptt_steps: int | None = None,
-        shuffle: bool = True,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        tol: float = 1e-4,
-        n_iter_no_change: int = 20,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        warm_start: bool = False,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: bool | int = False,
-    ):
-        self.cell = cell
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.features_per_step = features_per_step
-        self.alpha = alpha
-        self.solver = solver
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.max_grad_norm = max_grad_norm
-        self.bptt_steps = bptt_steps
-        self.shuffle = shuffle
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -134,7 +101,7 @@ class BaseRNN(BaseEstimator):
     @property
     def weights_(self) -> dict[str, np.ndarray]:
         """The weights by name, views of one flat vector: writing into them changes the net."""
-        return self._network().weights(self._theta)
+        return _stateless(self._design).weights(self._theta)
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
@@ -145,9 +112,11 @@ class BaseRNN(BaseEstimator):
         X : {table (n, p), array (n, T, D), n sequences (T_i, D) or (T_i,)}
             See the class. Steps whose features are all NaN are skipped.
         y : array-like of shape (n,) or (n, n_outputs)
-            One target a sequence.
+            One target a sequence. With `readout="step"` one a step: (n, T), (n, T, n_outputs) or n
+            arrays (T_i,) or (T_i, n_outputs); those of steps that are absent are ignored.
         sample_weight : array-like of shape (n,), default=None
-            Weight 2 counts a sequence twice, weight 0 leaves it out.
+            Weight 2 counts a sequence twice, weight 0 leaves it out. With `readout="step"` also one
+            a step, as y: a step of weight 0 is read, but its output does not count.
 
         Returns
         -------
@@ -182,24 +151,33 @@ class BaseRNN(BaseEstimator):
 
     def _fit(self, X, y, sample_weight, goes_on, max_iter, classes=None):
         """Train for at most max_iter epochs; `goes_on` where the fit before stopped."""
+        self._check_combinations()
         rows = self._read_rows(X, y, sample_weight, goes_on, classes)
         rng = copy.deepcopy(self._rng) if goes_on else check_random_state(self.random_state)
-        architecture = self._describe(rows)
-        if goes_on and architecture != self._architecture:
+        design = self._make_design(rows)
+        if goes_on and design != self._design:
             raise ValueError(
-                f"Cannot go on: the net was {self._architecture} and is now asked to be "
-                f"{architecture}. Fit without warm_start, or leave cell and sizes as they were."
+                f"Cannot go on: the net was {self._design} and is now asked to be {design}. Fit "
+                "without warm_start, or leave cell, sizes and readout as they were."
             )
-        self._architecture = architecture
-        network = self._network()
-        theta = self._theta.copy() if goes_on else network.initialize(rng)
+        self._design = design
+        network = ParallelNetwork(design)
+        theta = self._theta.copy() if goes_on else network.whole.initialize(rng)
         rows, held_out = self._split(rows, rng, goes_on)
-        rows = self._prepare(rows, None if goes_on else network.weights(theta)["b_o"])
+        rows = self._prepare(rows, None if goes_on else network.whole.weights(theta)["b_o"])
         optimizer = self._optimizer_for(theta, goes_on)
         history = self._train(network, theta, rows, held_out, optimizer, rng, max_iter)
         self._theta, self._optimizer, self._rng = theta, optimizer, copy.deepcopy(rng)
         self._remember(history, goes_on)
         return history
+
+    def _check_combinations(self):
+        if self.bidirectional and self.bptt_steps is not None:
+            raise ValueError(
+                f"bptt_steps={self.bptt_steps} and bidirectional=True exclude each other: what is "
+                "read backward starts at the end of the sequence, not at the end of a window. Set "
+                "bptt_steps=None or bidirectional=False."
+            )
 
     def _read_rows(self, X, y, sample_weight, goes_on, classes):
         """Sequences, encoded targets and weights, in canonical order if they are to be shuffled."""
@@ -208,44 +186,85 @@ class BaseRNN(BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        sequences = self._read_sequences(
-            X, reset=not goes_on, dtype=self._theta.dtype if goes_on else None
-        )
-        y, n = self._read_target(y), len(sequences)
-        if len(y) != n:
+        given = self._read(X, reset=not goes_on, dtype=self._theta.dtype if goes_on else None)
+        per_step = self.readout == "step"
+        y = self._read_target(step_targets(y, given.lengths, given.present) if per_step else y)
+        weight = self._read_weight(sample_weight, given, len(y))
+        weight = np.ldexp(weight, -np.frexp(weight.max())[1])  # exact, and no sum can overflow
+        heard = np.flatnonzero(weight)
+        codes = self._encode(y[heard], goes_on, classes)
+        targets = np.zeros((len(y), codes.shape[1]), codes.dtype)
+        targets[heard] = codes
+        rows = Rows(given.sequences, targets, weight, per_step)
+        rows = rows.take(np.flatnonzero(rows.weights_of_sequences()))
+        rows = rows._replace(sequences=self._embed(rows.sequences, reset=not goes_on))
+        return rows.in_canonical_order() if self.shuffle else rows
+
+    def _read_weight(self, sample_weight, given, n_targets):
+        """Weight of each target."""
+        n = len(given.sequences)
+        if self.readout == "step":
+            return check_step_weight(sample_weight, given.lengths, given.present)
+        if n_targets != n:
             raise ValueError(
-                f"X has {n} sequences, but y has {len(y)} targets: found input variables with "
+                f"X has {n} sequences, but y has {n_targets} targets: found input variables with "
                 "inconsistent numbers of samples."
             )
-        weight = check_sample_weight(sample_weight, n)
-        weight = np.ldexp(weight, -np.frexp(weight.max())[1])  # exact, and no sum can overflow
-        kept = np.flatnonzero(weight)
-        rows = _Rows(sequences.take(kept), self._encode(y[kept], goes_on, classes), weight[kept])
-        if not self.shuffle:
-            return rows
-        order, weight = canonical_order(*rows)
-        return rows.take(order)._replace(weight=weight)
+        return check_sample_weight(sample_weight, n)
 
-    def _read_sequences(self, X, *, reset, dtype):
+    def _read(self, X, *, reset, dtype):
         steps, lengths = read_steps(self, X, self.features_per_step, reset=reset, dtype=dtype)
         require_valid_steps(steps, lengths)
-        return Sequences.from_steps(steps, lengths)
+        present = present_steps(steps)
+        sequences = Sequences.from_steps(steps, lengths, present)
+        rectangular = self._kind == "tabular" or getattr(unwrap(X), "ndim", 0) == 3
+        return _Reading(sequences, lengths, present, rectangular)
 
-    def _describe(self, rows):
-        """(cell, inputs, sizes, outputs, dtype): all that the shapes of the weights depend on."""
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) or np.ndim(sizes) == 0 else list(sizes)
-        if not sizes or not all(isinstance(H, Integral) and H >= 1 for H in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be integers >= 1, one a layer, got {sizes!r}."
-            )
-        values = rows.sequences.values
-        sizes = tuple(int(H) for H in sizes)
-        return self.cell, values.shape[1], sizes, self.n_outputs_, values.dtype.name
+    def _embed(self, sequences, *, reset):
+        """Codes of categorical features as 0, 1, ..., what is not known as the number after."""
+        if reset:
+            D, names = sequences.values.shape[1], getattr(self, "feature_names_in_", None)
+            names = names if self._kind == "sequences" else None
+            self._categorical = which_features(self.categorical_features, D, names)
+            self.categories_ = None
+        if not self._categorical:
+            return sequences
+        columns = read_codes(sequences, self._categorical)
+        if reset:
+            self.categories_ = [np.unique(codes) for codes in columns]
+        values = sequences.values.copy()
+        known = zip(self._categorical, columns, self.categories_, strict=True)
+        for feature, codes, categories in known:
+            places = np.searchsorted(categories, codes).clip(max=len(categories) - 1)
+            unknown = categories[places] != codes
+            values[:, feature] = np.where(unknown, len(categories), places)
+        return sequences.of(values)
 
-    def _network(self):
-        cell, *rest = self._architecture
-        return ParallelNetwork(CELLS[cell], *rest)
+    def _make_design(self, rows):
+        """All that the shapes of the weights depend on."""
+        sizes = _integers(self.hidden_layer_sizes, "hidden_layer_sizes", "a layer")
+        values, embedded = rows.sequences.values, ()
+        if self._categorical:
+            dims = _integers(self.embedding_dim, "embedding_dim", "a categorical feature")
+            dims = dims * len(self._categorical) if len(dims) == 1 else dims
+            if len(dims) != len(self._categorical):
+                raise ValueError(
+                    f"embedding_dim={self.embedding_dim!r} has {len(dims)} numbers, but there are "
+                    f"{len(self._categorical)} categorical_features."
+                )
+            codes = (len(categories) + 1 for categories in self.categories_)
+            embedded = tuple(zip(self._categorical, codes, dims, strict=True))
+        return Design(
+            self.cell,
+            values.shape[1],
+            sizes,
+            self.n_outputs_,
+            values.dtype.name,
+            self.readout,
+            bool(self.bidirectional),
+            self.initial_state,
+            embedded,
+        )
 
     def _split(self, rows, rng, goes_on):
         """Training and validation part; the same ones again when the fit goes on."""
@@ -253,13 +272,13 @@ class BaseRNN(BaseEstimator):
             return rows, None
         if not (goes_on and hasattr(self, "_split_seed")):
             self._split_seed = rng.randint(np.iinfo(np.int32).max)
-        n = len(rows.weight)
+        n = len(rows.sequences)
         try:
             train_part, held_out = train_test_split(
                 np.arange(n),
                 test_size=self.validation_fraction,
                 random_state=self._split_seed,
-                stratify=self._strata(rows.targets),
+                stratify=None if rows.per_step else self._strata(rows.targets),
             )
             if len(held_out) < 2:
                 raise ValueError("it would hold one sequence")
@@ -281,14 +300,14 @@ class BaseRNN(BaseEstimator):
         return old
 
     def _train(self, network, theta, rows, held_out, optimizer, rng, max_iter):
-        n = len(rows.weight)
+        n = len(rows.sequences)
         batch_size = min(32 if self.batch_size == "auto" else self.batch_size, n)
 
         def epoch():
             order = rng.permutation(n) if self.shuffle and batch_size < n else np.arange(n)
             for start in range(0, n, batch_size):
-                batch = rows.take(order[start : start + batch_size])
-                yield self._batch(network, batch.take(batch.sequences.longest_first()))
+                batch = rows.take(order[start : start + batch_size]).longest_first()
+                yield self._batch(network, batch, rng)
 
         def outputs(theta, sequences):
             raw = network.outputs(theta, sequences)
@@ -298,15 +317,16 @@ class BaseRNN(BaseEstimator):
 
         def score(theta):
             raw = outputs(theta, held_out.sequences)
-            return self._score_raw(held_out.targets, raw, held_out.weight)
+            targets, weight = held_out.flat()
+            return self._score_raw(targets, raw, weight)
 
         def report(history):
             if self.verbose:
                 print(self._report_line(history))
 
-        penalty = self.alpha * network.is_penalized()
+        penalty = self.alpha * network.whole.is_penalized()
         try:
-            with one_thread, np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            with _calculating():
                 history = train(
                     theta,
                     epoch,
@@ -330,23 +350,23 @@ class BaseRNN(BaseEstimator):
             )
         return history
 
-    def _batch(self, network, batch):
-        """Number of rows, and the loss with its gradient as a function of theta."""
-        n, dtype = len(batch.weight), network.dtype
-        y = np.ascontiguousarray(batch.targets.T)
-        weight = (batch.weight / n).astype(dtype)
-        loss = LOSSES[self._loss]
-        limits = {
+    def _batch(self, network, batch, rng):
+        """Number of targets, and the loss with its gradient as a function of theta."""
+        n = len(batch.sequences)
+        total = np.count_nonzero(batch.flat()[1]) if batch.per_step else n
+        drawn = self.dropout or self.initial_state == "normal"
+        settings = {
+            "total": total,
+            "draws": network.whole.draw(rng, n, self.dropout) if drawn else None,
             "bptt_steps": self.bptt_steps,
             "max_bytes": get_config()["working_memory"] * 2**20,
         }
+        loss = LOSSES[self._loss]
 
         def loss_and_gradient(theta, gradient):
-            return network.loss_and_gradient(
-                theta, gradient, batch.sequences, y, weight, loss, **limits
-            )
+            return network.loss_and_gradient(theta, gradient, batch, loss, **settings)
 
-        return n, loss_and_gradient
+        return total, loss_and_gradient
 
     def _report_line(self, history):
         line = f"Epoch {len(history.losses)}, loss = {history.losses[-1]:.8f}"
@@ -369,21 +389,140 @@ class BaseRNN(BaseEstimator):
         self.best_loss_ = None if self.early_stopping else min(self.loss_curve_)
         self.best_validation_score_ = max(self.validation_scores_) if self.early_stopping else None
 
-    def _raw(self, X):
-        """Raw outputs (n, n_outputs_)."""
+    def _read_to_predict(self, X):
         check_is_fitted(self)
-        network = self._network()
-        sequences = self._read_sequences(X, reset=False, dtype=network.dtype)
-        with one_thread, np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            raw = network.outputs(self._theta, sequences)
+        given = self._read(X, reset=False, dtype=self._theta.dtype)
+        return given._replace(sequences=self._embed(given.sequences, reset=False))
+
+    def _raw(self, given):
+        """Raw outputs (n, n_outputs_); with readout "step" of all steps that are there."""
+        with _calculating():
+            raw = ParallelNetwork(self._design).outputs(self._theta, given.sequences)
         if not np.isfinite(raw).all():
-            i = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
-            largest = np.abs(sequences.values).max()
+            row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
+            of_step = np.repeat(np.arange(len(given.lengths)), given.sequences.lengths)
+            i = of_step[row] if self._design.readout == "step" else row
+            largest = np.abs(given.sequences.values).max()
             raise ValueError(
                 f"The output for sequence {i} is not finite: X is too large (its largest value is "
                 f"{largest:.3g}), or the weights are. Scale X as at fit; or fit again. {_CALM}"
             )
         return raw
+
+    def _predict(self, X, function):
+        """A function of raw outputs (rows, n_outputs_), in the container that goes with X."""
+        given = self._read_to_predict(X)
+        raw = self._raw(given)
+        if self._design.readout != "step":
+            return function(raw)
+        first = _stateless(self._design).output_before(self._theta)
+        return _boxed(function(_carried(raw, given, first)), given)
+
+    def _score(self, X, y, sample_weight):
+        given = self._read_to_predict(X)
+        if self._design.readout == "step":
+            y = step_targets(y, given.lengths, given.present)
+            sample_weight = check_step_weight(sample_weight, given.lengths, given.present)
+        return self._score_targets(y, self._raw(given), sample_weight)
+
+    def hidden_states(self, X: Any) -> np.ndarray:
+        """States of the top layer after every step.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n, T, H), or (n,) of arrays (T_i, H)
+            An array for a table or an array (n, T, D), else an object array of n arrays. H is twice
+            the units of the layer if it is bidirectional: forward, then backward. The state at a
+            step that is absent is that of the step before.
+        """
+        given = self._read_to_predict(X)
+        with _calculating():
+            network = make_network(self._design)
+            states = network.hidden_states(self._theta, given.sequences)
+        return _boxed(_carried(states, given, network.state_before(self._theta)), given)
+
+    def step(self, x_t: ArrayLike, state: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Take one step of n sequences, and give the output for what was seen so far.
+
+        For streams: at every step the output is what `predict_proba` of a classifier, or `predict`
+        of a regressor, gives for the sequences up to there, at the cost of one step.
+
+        Parameters
+        ----------
+        x_t : array-like of shape (n, D), or (n,) where D is 1
+            Features of the step, one row a sequence. A row that is all NaN leaves its sequence as
+            it was.
+        state : dict or None, default=None
+            What the call before returned; None before the first step.
+
+        Returns
+        -------
+        output : ndarray of shape (n, n_classes), (n,) or (n, n_outputs)
+        state : dict of str to ndarray
+            One row a sequence: `h_0` (n, H), for "lstm" `c_0`, and so on for each layer; `pooled`
+            what the readout has of the steps so far, and `steps` (n,) how many they are. It can be
+            pickled, and rows be taken from it; it is never changed.
+
+        Raises
+        ------
+        ValueError
+            If the net is bidirectional: its backward half starts at the end of a sequence.
+        """
+        network = self._stream("step")
+        x, views = self._read_step(x_t), network.weights(self._theta)
+        standing = _standing(network, views, state, len(x))
+        absent = np.isnan(x).all(axis=1)
+        if absent.any():
+            standing = self._step_of_some(network, views, x, standing, ~absent)
+        else:
+            standing = network.step(views, self._embed_step(x), standing)
+        return self._of_step(network.read_out(views, standing)), _state(standing)
+
+    def _stream(self, method):
+        """The net, if it can go through time step by step."""
+        check_is_fitted(self, "_theta")
+        if self._design.bidirectional:
+            raise ValueError(
+                f"{method} is not for bidirectional=True: the backward half of the net starts at "
+                "the end of a sequence, which a stream has not reached. Fit with "
+                "bidirectional=False."
+            )
+        return _stateless(self._design)
+
+    def _read_step(self, x_t):
+        """Features (n, D) of one step, rows being whole or all NaN."""
+        D = self._design.n_in
+        x = np.asarray(x_t).astype(self._theta.dtype, copy=False)
+        x = x[:, None] if x.ndim == 1 and D == 1 else x
+        if x.ndim != 2 or x.shape[1] != D:
+            raise ValueError(
+                f"x_t has shape {np.shape(x_t)}, expected (n, {D}): one step of n sequences, a row "
+                "each. For a single sequence pass x_t[None]."
+            )
+        if not np.isfinite(x).all():
+            require_valid_rows(x)
+        return x
+
+    def _embed_step(self, x):
+        if not self._categorical:
+            return x.T
+        steps = Sequences.stacked(x, np.ones(len(x), dtype=int))
+        return self._embed(steps, reset=False).values.T
+
+    def _step_of_some(self, network, views, x, standing, moves):
+        """A step of the sequences that move; the others stay where they stand."""
+        x = np.where(moves[:, None], x, 0)
+        after = network.step(views, self._embed_step(x), standing)
+        layers = [
+            [np.where(moves, new, old) for new, old in zip(*states, strict=True)]
+            for states in zip(after.layers, standing.layers, strict=True)
+        ]
+        total = np.where(moves, after.total, standing.total)
+        return Standing(layers, total, np.where(moves, after.count, standing.count))
 
 
 @document
@@ -435,6 +574,12 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         cell: str = "gru",
         *,
         hidden_layer_sizes: int | Sequence[int] = (64,),
+        bidirectional: bool = False,
+        readout: str = "last",
+        initial_state: str = "zeros",
+        dropout: float = 0.0,
+        categorical_features: ArrayLike | None = None,
+        embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
         class_weight: dict | str | None = None,
         alpha: float = 0.0001,
@@ -458,32 +603,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
     ):
-        super().__init__(
-            cell,
-            hidden_layer_sizes=hidden_layer_sizes,
-            features_per_step=features_per_step,
-            alpha=alpha,
-            solver=solver,
-            learning_rate_init=learning_rate_init,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            max_grad_norm=max_grad_norm,
-            bptt_steps=bptt_steps,
-            shuffle=shuffle,
-            momentum=momentum,
-            nesterovs_momentum=nesterovs_momentum,
-            beta_1=beta_1,
-            beta_2=beta_2,
-            epsilon=epsilon,
-            tol=tol,
-            n_iter_no_change=n_iter_no_change,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            warm_start=warm_start,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.class_weight = class_weight
+        _set_parameters(self, locals())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -581,21 +701,23 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def _prepare(self, rows, bias):
         """Apply class weights, scale weights to mean 1; start the bias at the log prior."""
-        weight, y = rows.weight, rows.targets
+        y, weight = rows.targets, rows.weight
         if self.class_weight is not None:
-            weight = weight * self._class_factors(y[:, 0], weight)[y[:, 0]]
+            weight = weight * self._class_factors(*_heard(rows))[y[:, 0]]
             if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
                 raise ValueError(
                     f"class_weight={self.class_weight!r} must give numbers >= 0, not all of them 0."
                 )
-        weight = weight / weight.mean()
+        rows = rows._replace(weight=weight)
+        rows = rows._replace(weight=weight / _heard(rows)[1].mean())
         if bias is not None:
-            bias[:] = self._log_prior(y, weight)
+            bias[:] = self._log_prior(*_heard(rows))
         if self._loss == "binary_log_loss":
-            y = y.astype(self._architecture[-1])
-        return rows._replace(targets=y, weight=weight)
+            y = y.astype(self._design.dtype)
+        return rows._replace(targets=y, weight=rows.weight.astype(self._design.dtype))
 
-    def _class_factors(self, codes, weight):
+    def _class_factors(self, y, weight):
+        codes = y[:, 0]
         if self.class_weight == "balanced":
             totals = np.bincount(codes, weight, minlength=len(self.classes_))
             return totals.sum() / np.count_nonzero(totals) / np.where(totals > 0, totals, 1)
@@ -633,7 +755,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         -------
         ndarray of shape (n,) for two classes, else (n, n_classes)
         """
-        raw = self._raw(X)
+        return self._predict(X, self._decision)
+
+    def _decision(self, raw):
         return raw[:, 0] if self.n_outputs_ == 1 and not self._multilabel else raw
 
     def predict(self, X: Any) -> np.ndarray:
@@ -647,8 +771,28 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         -------
         ndarray of shape (n,), or (n, n_outputs) for multilabel
         """
-        codes = self._decide(self._raw(X))
+        return self._predict(X, self._labels)
+
+    def _labels(self, raw):
+        codes = self._decide(raw)
         return codes if self._multilabel else self.classes_[codes]
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Accuracy: the share of labels that `predict` gets right.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`. With `readout="step"` all steps count that are there.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(X, y, sample_weight)
+
+    def _score_targets(self, y, raw, weight):
+        return accuracy_score(y, self._labels(raw), sample_weight=weight)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict probabilities, strictly between 0 and 1.
@@ -662,12 +806,16 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n, n_classes)
             Columns in the order of `classes_`.
         """
-        raw = self._raw(X)
+        return self._predict(X, self._probabilities)
+
+    def _probabilities(self, raw):
         p = LOSSES[self._loss].inverse_link(raw)
         if self.n_outputs_ == 1 and not self._multilabel:
             p = np.hstack([LOSSES[self._loss].inverse_link(-raw), p])
         tiny = np.finfo(p.dtype).eps
         return p.clip(tiny, 1 - tiny)
+
+    _of_step = _probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict logarithms of probabilities, without rounding the small ones.
@@ -681,7 +829,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n, n_classes)
             Columns in the order of `classes_`.
         """
-        raw = self._raw(X)
+        return self._predict(X, self._log_probabilities)
+
+    def _log_probabilities(self, raw):
         if self._loss == "multinomial_log_loss":
             return log_softmax(raw, axis=1)
         return log_expit(raw) if self._multilabel else log_expit(np.hstack([-raw, raw]))
@@ -725,6 +875,41 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     _loss = "squared_error"
 
+    def __init__(
+        self,
+        cell: str = "gru",
+        *,
+        hidden_layer_sizes: int | Sequence[int] = (64,),
+        bidirectional: bool = False,
+        readout: str = "last",
+        initial_state: str = "zeros",
+        dropout: float = 0.0,
+        categorical_features: ArrayLike | None = None,
+        embedding_dim: int | Sequence[int] = 16,
+        features_per_step: int | None = None,
+        alpha: float = 0.0001,
+        solver: str = "adam",
+        learning_rate_init: float = 0.005,
+        batch_size: int | str = "auto",
+        max_iter: int = 200,
+        max_grad_norm: float | None = 1.0,
+        bptt_steps: int | None = None,
+        shuffle: bool = True,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool | int = False,
+    ):
+        _set_parameters(self, locals())
+
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Go on learning for one epoch over X and y.
@@ -759,16 +944,16 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     def _prepare(self, rows, bias):
         """Standardise the targets, by the first fit's mean and scale; weights to mean 1."""
-        weight, y = rows.weight / rows.weight.mean(), rows.targets
+        dtype = np.dtype(self._design.dtype)
+        rows = rows._replace(weight=rows.weight / _heard(rows)[1].mean())
         if bias is not None:
-            self._mean, self._scale = _mean_and_scale(y, weight)
-        dtype = np.dtype(self._architecture[-1])
-        if np.abs(y).max() > np.finfo(dtype).max:
+            self._mean, self._scale = _mean_and_scale(*_heard(rows))
+        if np.abs(rows.targets).max() > np.finfo(dtype).max:
             raise ValueError(
                 f"The targets y are too large for {dtype}, the dtype of X: scale them."
             )
-        y = ((y - self._mean) / self._scale).astype(dtype)
-        return rows._replace(targets=y, weight=weight)
+        y = ((rows.targets - self._mean) / self._scale).astype(dtype)
+        return rows._replace(targets=y, weight=rows.weight.astype(dtype))
 
     def _score_raw(self, targets, raw, weight):
         return r2_score(targets, raw * self._scale + self._mean, sample_weight=weight)
@@ -784,9 +969,71 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         -------
         ndarray of shape (n,) or (n, n_outputs), like y
         """
-        raw = self._raw(X)
+        return self._predict(X, self._of_step)
+
+    def _of_step(self, raw):
         y = (raw * self._scale + self._mean).astype(raw.dtype)
         return y[:, 0] if self._y_is_flat else y
+
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """R^2 of the predictions.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`. With `readout="step"` all steps count that are there.
+
+        Returns
+        -------
+        float
+        """
+        return self._score(X, y, sample_weight)
+
+    def _score_targets(self, y, raw, weight):
+        return r2_score(y, self._of_step(raw), sample_weight=weight)
+
+    def forecast(self, X: Any, n_steps: int) -> np.ndarray:
+        """Go on from the end of sequences by feeding predictions back as inputs.
+
+        For a regressor that predicts its own next input: fitted with `readout="step"` to
+        `[s[:-1] for s in S]` and `[s[1:] for s in S]`, or with another readout to the value that
+        follows each sequence.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            What is known so far.
+        n_steps : int
+            Steps to predict, at least 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_steps) or (n, n_steps, D)
+            The next steps of every sequence; without the last axis if y had none.
+
+        Raises
+        ------
+        ValueError
+            If outputs cannot be inputs: their number is not D, or inputs are categories; or if the
+            net is bidirectional.
+        """
+        check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        stream, given = self._stream("forecast"), self._read_to_predict(X)
+        D = self._design.n_in
+        if self.n_outputs_ != D or self._categorical:
+            raise ValueError(
+                f"forecast feeds outputs back as inputs, but {type(self).__name__} was fitted on "
+                f"{D} features a step, {len(self._categorical)} of them categories, and "
+                f"{self.n_outputs_} outputs. Fit it to predict the step that comes next: all "
+                "features, and nothing else."
+            )
+        with _calculating():
+            standing = make_network(self._design).after(self._theta, given.sequences)
+        views, future = stream.weights(self._theta), []
+        for _ in range(n_steps):
+            future.append(self._of_step(stream.read_out(views, standing)))
+            standing = stream.step(views, future[-1].reshape(-1, D).T, standing)
+        return np.stack(future, axis=1)
 
 
 _CALM = (
@@ -806,3 +1053,86 @@ def _mean_and_scale(y, weight):
     largest = np.where(varies, largest, 1.0)
     deviation = np.sqrt(np.average(((y - mean) / largest) ** 2, axis=0, weights=weight))
     return mean, np.where(varies, largest * deviation, 1.0)
+
+
+@contextmanager
+def _calculating():
+    """BLAS on one thread; what overflows is dealt with where it shows."""
+    with one_thread, np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        yield
+
+
+_stateless = lru_cache(make_network)  # for what needs no working memory
+
+
+def _set_parameters(estimator, given):
+    """Set what an `__init__` was given, by its `locals()`."""
+    for name, value in given.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def _integers(value, name, of_what):
+    """One integer or several, all >= 1, as a tuple."""
+    values = [value] if isinstance(value, Integral) or np.ndim(value) == 0 else list(value)
+    if not values or not all(isinstance(v, Integral) and v >= 1 for v in values):
+        raise ValueError(f"{name} must be integers >= 1, one {of_what}, got {value!r}.")
+    return tuple(int(v) for v in values)
+
+
+def _heard(rows):
+    """Targets and weights of the rows, or steps, whose weight is not zero."""
+    targets, weight = rows.flat()
+    heard = weight > 0
+    return targets[heard], weight[heard]
+
+
+def _carried(values, given, first):
+    """Values of all steps as given: a step that is absent has that of the step before.
+
+    Before the first step that is there, `first` (1, ...).
+    """
+    if given.present is None:
+        return values
+    latest = np.cumsum(given.present) - 1
+    begun = latest >= np.repeat(given.sequences.starts, given.lengths)
+    return np.concatenate([values, first])[np.where(begun, latest, len(values))]
+
+
+def _boxed(values, given):
+    """Values of all steps as an array (n, T, ...) or as an object array of n arrays (T_i, ...)."""
+    if given.rectangular:
+        return values.reshape(len(given.lengths), -1, *values.shape[1:])
+    boxes = np.empty(len(given.lengths), dtype=object)
+    boxes[:] = np.split(values, np.cumsum(given.lengths)[:-1])
+    return boxes
+
+
+def _state(standing):
+    """As `step` gives it to users: one row a sequence."""
+    state = {
+        f"{name}_{i}": h.T
+        for i, layer in enumerate(standing.layers)
+        for name, h in zip("hc", layer, strict=False)
+    }
+    return state | {"pooled": standing.total.T, "steps": standing.count}
+
+
+def _standing(network, views, state, n):
+    """Where n sequences stand, by what `step` gave before."""
+    if state is None:
+        return network.before(views, n)
+    try:
+        layers = [
+            [state[f"{name}_{i}"].T for name in "hc"[: layer.n_states]]
+            for i, layer in enumerate(network.chain.layers)
+        ]
+        standing = Standing(layers, state["pooled"].T, state["steps"])
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("state must be what step returned for this estimator, or None.") from None
+    if len(standing.count) != n:
+        raise ValueError(
+            f"x_t has {n} rows, but state is of {len(standing.count)} sequences: pass a row for "
+            "each of them, all NaN where there is none."
+        )
+    return standing

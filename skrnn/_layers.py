@@ -11,6 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from ._blas import ProductSum
 
@@ -19,14 +20,17 @@ class Recurrent:
     """One direction of one recurrent layer.
 
     Weights: W_xh (G H, D), W_hh (G H, H), b_h (G H,), with G gates, D inputs, H units, and b_hn
-    (H,) where a block of the cell reads h alone.
+    (H,) where a block of the cell reads h alone. With `learned_start` the state before the first
+    step is one too: h0 (H,), and c0 (H,) of a cell with memory.
 
     S of a run is (steps + 1, H + 1 + D, width): at every step [h; 1; x], so that one product with
     [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block.
     """
 
-    def __init__(self, cell, n_in, n_hidden, dtype, product_sum=ProductSum):
+    def __init__(self, cell, n_in, n_hidden, dtype, *, learned_start=False, product_sum=ProductSum):
         self.cell, self.n_in, self.n_hidden, self.dtype = cell, n_in, n_hidden, np.dtype(dtype)
+        self._product_sum = product_sum
+        self.start_names = ("h0", "c0")[: self.n_states] if learned_start else ()
         self._n_rows = n_hidden + 1 + n_in
         # rows of the pre-activations that see h, and those that see x
         n_blocks, H = len(cell.blocks), n_hidden
@@ -39,14 +43,20 @@ class Recurrent:
         if last_h + 1 < n_blocks:
             products.append((slice((last_h + 1) * H, n_blocks * H), slice(H, self._n_rows)))
         self._products = products
-        self._W = np.zeros((n_blocks * H, self._n_rows), self.dtype)
+        self._blocks = list(self._rows_of_blocks())
+        self._one, self._half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
+        self._W, self._n_columns, self._unrolled = None, 0, {}
+
+    def _allocate_weights(self):
+        """What `load` packs, and the sums of products of the way back; in between, nothing."""
+        H, n_rows = self.n_hidden, len(self.cell.blocks) * self.n_hidden
+        self._W = np.zeros((n_rows, self._n_rows), self.dtype)
         self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
-        self._W_x_T = np.empty((n_in, n_blocks * H - self._reads_x.start), self.dtype)
+        self._W_x_T = np.empty((self.n_in, n_rows - self._reads_x.start), self.dtype)
         self._dW = [
-            product_sum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
-            for rows, cols in products
+            self._product_sum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
+            for rows, cols in self._products
         ]
-        self._n_columns, self._unrolled = 0, {}
 
     @property
     def n_states(self):
@@ -56,7 +66,7 @@ class Recurrent:
     @property
     def n_products(self):
         """Multiplications of one step of one sequence."""
-        return self._W.size
+        return len(self.cell.blocks) * self.n_hidden * self._n_rows
 
     @property
     def n_kept(self):
@@ -72,7 +82,7 @@ class Recurrent:
         for block in self.cell.blocks:
             if block.reads == "h":
                 shapes[f"b_h{block.gate}"] = (H,)
-        return shapes
+        return shapes | dict.fromkeys(self.start_names, (H,))
 
     def initialize(self, weights, rng):
         """Fill `weights` with values that train.
@@ -94,15 +104,17 @@ class Recurrent:
         g = self.cell.gates.index(gate)
         return slice(g * self.n_hidden, (g + 1) * self.n_hidden)
 
-    def _blocks(self):
+    def _rows_of_blocks(self):
         """Yield for every block its rows, its gate's rows and what describes it."""
         for k, block in enumerate(self.cell.blocks):
             yield slice(k * self.n_hidden, (k + 1) * self.n_hidden), self._gate(block.gate), block
 
     def load(self, weights):
         """Pack the weights for the products of forward and backward."""
+        if self._W is None:
+            self._allocate_weights()
         H, W = self.n_hidden, self._W
-        for rows, gate, block in self._blocks():
+        for rows, gate, block in self._blocks:
             if "h" in block.reads:
                 W[rows, :H] = weights["W_hh"][gate]
             if "x" in block.reads:
@@ -112,7 +124,7 @@ class Recurrent:
                 W[rows, H] = weights[f"b_h{block.gate}"]
         self._W_h_T[:] = W[self._reads_h, :H].T
         self._W_x_T[:] = W[self._reads_x, H + 1 :].T
-        for rows, _, block in self._blocks():
+        for rows, _, block in self._blocks:
             W[rows] *= block.scale
         for dW in self._dW:
             dW.clear()
@@ -123,7 +135,7 @@ class Recurrent:
         dW = np.zeros_like(self._W)
         for (rows, cols), product in zip(self._products, self._dW, strict=True):
             dW[rows, cols] = product.total
-        for rows, gate, block in self._blocks():
+        for rows, gate, block in self._blocks:
             if "h" in block.reads:
                 gradient["W_hh"][gate] = dW[rows, :H]
             if "x" in block.reads:
@@ -168,8 +180,8 @@ class Recurrent:
         ]
         views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[:-1], M[1:])
         forward = list(zip(zip(*products, strict=True), views, strict=True))
-        one, half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
-        return Unrolled(S, M, forward, (np.empty((H, width), self.dtype), one, half))
+        scratch = np.empty((H, width), self.dtype), self._one, self._half
+        return Unrolled(S, M, forward, scratch)
 
     def hidden(self, arrays):
         """h after every step of a run, (steps, H, width)."""
@@ -201,20 +213,59 @@ class Recurrent:
         S[:-1, H + 1 :, :n] = x[:, :, :n]
         S[:-1, H:, n:] = 0
 
+    def draw(self, rng, n):
+        """States before the first step, normal with a standard deviation of 0.1."""
+        draws = [rng.standard_normal((self.n_hidden, n)) for _ in range(self.n_states)]
+        return [0.1 * h.astype(self.dtype) for h in draws]
+
     def zero_state(self, width):
         return [np.zeros((self.n_hidden, width), self.dtype) for _ in range(self.n_states)]
 
-    def backward(self, run, arrays, d_state, d_last, dh_out, dx):
+    def start(self, weights, n):
+        """The learned state before the first step of n sequences, None if it is zero."""
+        columns = [weights[name][:, None] for name in self.start_names]
+        return [np.broadcast_to(column, (self.n_hidden, n)) for column in columns] or None
+
+    def learn_start(self, gradient, d_state):
+        """Add the gradient of the state before the first step to that of the learned state."""
+        for name, d in zip(self.start_names, d_state, strict=False):
+            gradient[name] += d.sum(axis=1)
+
+    def step(self, weights, x, state):
+        """The state after one more step, from x (D, n) and arrays (H, n), which are kept.
+
+        By the weights as they are: nothing has to be loaded, and nothing is remembered.
+        """
+        H, (h, *m), n = self.n_hidden, state, x.shape[1]
+        a_x = np.dot(weights["W_xh"], x)
+        a_x += weights["b_h"][:, None]
+        a_h = np.dot(weights["W_hh"], h)
+        a = np.empty((len(self._blocks), H, n), self.dtype)
+        for a_k, (_, gate, block) in zip(a, self._blocks, strict=True):
+            if block.reads == "hx":
+                np.add(a_x[gate], a_h[gate], out=a_k)
+            elif block.reads == "x":
+                a_k[:] = a_x[gate]
+            else:
+                np.add(a_h[gate], weights[f"b_h{block.gate}"][:, None], out=a_k)
+            if block.scale != 1:
+                a_k *= block.scale
+        new_h = np.empty((H, n), self.dtype) if len(a) > 1 else a[0]
+        new_m = np.empty((self.cell.memory, H, n), self.dtype)
+        scratch = np.empty((H, n), self.dtype), self._one, self._half
+        self.cell.forward(self.cell.view(a, h, new_h, m, new_m), scratch)
+        return [new_h, *new_m[:1]]
+
+    def backward(self, run, arrays, d_state, d_hidden, dx):
         """Go back over a run, adding to the gradient of the weights.
 
         d_state is the gradient of the state after the run, and becomes that of the state before;
-        d_last (H, B) or None that of each sequence's last state; dh_out (steps, H, width) or None
-        what comes from above at every step; dx (steps, D, width) is written, or None where nobody
-        wants it.
+        d_hidden {t: (columns, dL/dh_t)} what comes from above; dx (steps, D, width) is written, or
+        None where nobody wants it.
         """
         (dh, *dm), H = d_state, self.n_hidden
         dm = dm[0] if dm else None
-        ends = {t - 1: slice(a, b) for t, a, b in run.ends} if d_last is not None else {}
+        from_above = {t: (dh[:, columns], d) for t, (columns, d) in d_hidden.items()}
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [(dW.add, da[rows]) for dW, (rows, _) in zip(self._dW, self._products, strict=True)]
@@ -222,10 +273,9 @@ class Recurrent:
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
         tmp = scratch[0]
         for t in reversed(range(run.steps)):
-            if dh_out is not None:
-                dh += dh_out[t]
-            if t in ends:
-                dh[:, ends[t]] += d_last[:, ends[t]]
+            if t in from_above:
+                dh_columns, d = from_above[t]
+                dh_columns += d
             products, step = arrays.steps[t]
             backward(step, d_step, dh, dm, scratch)
             for (add, d), (_, s, _) in zip(sums, products, strict=True):
@@ -256,16 +306,16 @@ def _cut(buffer, start, shape):
 
 def widen(columns, width):
     """The same columns, and zeros up to a width."""
-    wide = np.zeros((len(columns), width), columns.dtype)
-    wide[:, : columns.shape[1]] = columns
+    wide = np.zeros((*columns.shape[:-1], width), columns.dtype)
+    wide[..., : columns.shape[-1]] = columns
     return wide
 
 
 class Dense:
-    """o = W_ho h + b_o, with W_ho (K, H) and b_o (K,)."""
+    """o = W_ho h + b_o, with W_ho (K, H) and b_o (K,), for h (..., H, columns)."""
 
     def __init__(self, n_in, n_out, dtype):
-        self.n_in, self.n_out = n_in, n_out
+        self.n_in, self.n_out, self.dtype = n_in, n_out, np.dtype(dtype)
         self.shapes = {"W_ho": (n_out, n_in), "b_o": (n_out,)}
 
     def initialize(self, weights, rng):
@@ -278,10 +328,52 @@ class Dense:
         return weights["W_ho"] @ h + weights["b_o"][:, None]
 
     def backward(self, weights, gradient, h, d_o):
-        """Write the gradient of the weights, return dL/dh."""
-        np.dot(d_o, h.T, out=gradient["W_ho"])
-        np.sum(d_o, axis=1, out=gradient["b_o"])
+        """Add to the gradient of the weights, return dL/dh."""
+        products = d_o @ h.swapaxes(-1, -2)
+        gradient["W_ho"] += products.reshape(-1, *self.shapes["W_ho"]).sum(axis=0)
+        gradient["b_o"] += d_o.sum(axis=-1).reshape(-1, self.n_out).sum(axis=0)
         return weights["W_ho"].T @ d_o
+
+
+class Embedding:
+    """Integer codes as vectors: x = [other features; E_0[code_0]; E_1[code_1]; ...].
+
+    `tables` has (feature, codes, dimension) of every feature that holds codes 0, 1, ...; E_j is
+    (codes, dimension). Bengio et al. (2003). Without tables x stays as it is.
+    """
+
+    def __init__(self, n_features, tables=()):
+        self.tables = tables
+        coded = {feature for feature, _, _ in tables}
+        self._others = [d for d in range(n_features) if d not in coded]
+        self.n_out = len(self._others) + sum(size for _, _, size in tables)
+        self.shapes = {f"E_{j}": (codes, size) for j, (_, codes, size) in enumerate(tables)}
+
+    def initialize(self, weights, rng):
+        """Draw normal vectors, of unit variance as scaled features have; zero for the last code."""
+        for name, shape in self.shapes.items():
+            weights[name][:] = rng.standard_normal(shape)
+            weights[name][-1] = 0
+
+    def forward(self, weights, x):
+        """From x (steps, D, n) to (steps, n_out, n)."""
+        if not self.tables:
+            return x
+        vectors = [
+            weights[name][x[:, feature].astype(np.intp)].transpose(0, 2, 1)
+            for name, (feature, _, _) in zip(self.shapes, self.tables, strict=True)
+        ]
+        return np.concatenate([x[:, self._others], *vectors], axis=1)
+
+    def backward(self, gradient, x, dx):
+        """Add dL/dE, from x as it was before and dx (steps, n_out, n)."""
+        first = len(self._others)
+        for name, (feature, codes, size) in zip(self.shapes, self.tables, strict=True):
+            d = dx[:, first : first + size].transpose(0, 2, 1).reshape(-1, size)
+            code, ones = x[:, feature].astype(np.intp).ravel(), np.ones(len(d), d.dtype)
+            one_hot = csr_array((ones, code, np.arange(len(d) + 1)), (len(d), codes))
+            gradient[name] += one_hot.T @ d
+            first += size
 
 
 def _orthogonal(n, rng):

@@ -22,24 +22,47 @@ class Run(NamedTuple):
     width: int
     ends: tuple[tuple[int, int, int], ...]
 
+    @property
+    def spans(self):
+        """All real steps, as (steps, first, last): columns first to last have so many."""
+        going_on = self.ends[-1][1] if self.ends else self.n
+        return ((self.steps, 0, going_on), *self.ends) if going_on else self.ends
+
+    def running(self):
+        """How many sequences have the step, for every step: they are the first columns."""
+        counts = np.full(self.steps, self.n)
+        for t, first, _ in self.ends:
+            counts[t:] = first
+        return counts.tolist()
+
 
 class Sequences:
-    """n sequences one below the other: values (sum of lengths, D), one row a step.
+    """n sequences in values (steps of all, D), one row a step.
 
-    Sequence i is `values[starts[i] : starts[i] + lengths[i]]`; taking rows moves no values.
+    Step t of sequence i is `values[starts[i] + t * stride]`, for t < lengths[i]; a stride of -1
+    reads backward. Taking rows moves no values.
     """
 
-    def __init__(self, values, starts, lengths):
-        self.values, self.starts, self.lengths = values, starts, lengths
+    def __init__(self, values, starts, lengths, stride=1):
+        self.values, self.starts, self.lengths, self.stride = values, starts, lengths, stride
 
     @classmethod
-    def from_steps(cls, steps, lengths):
-        """From steps (sum of lengths, D); those all NaN are absent."""
-        if not _is_finite(steps):
-            present = ~np.isnan(steps).all(axis=1)
+    def stacked(cls, values, lengths):
+        """From values that have the sequences one below the other."""
+        return cls(values, _starts(lengths), lengths)
+
+    @classmethod
+    def empty(cls, lengths, width, dtype):
+        """Room for sequences of these lengths."""
+        return cls.stacked(np.empty((lengths.sum(), width), dtype), lengths)
+
+    @classmethod
+    def from_steps(cls, steps, lengths, present=None):
+        """From steps (sum of lengths, D), of which those are left out that are not `present`."""
+        if present is not None:
             lengths = np.add.reduceat(present, _starts(lengths), dtype=np.intp)
             steps = steps[present]
-        return cls(steps, _starts(lengths), lengths)
+        return cls.stacked(steps, lengths)
 
     def __len__(self):
         return len(self.lengths)
@@ -47,8 +70,25 @@ class Sequences:
     def __getitem__(self, i):
         return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
 
+    def __setitem__(self, i, values):
+        self.values[self.starts[i] : self.starts[i] + self.lengths[i]] = values
+
     def take(self, rows):
-        return Sequences(self.values, self.starts[rows], self.lengths[rows])
+        return Sequences(self.values, self.starts[rows], self.lengths[rows], self.stride)
+
+    def reversed(self):
+        """The same, each read from its last step to its first."""
+        ends = self.starts + self.stride * (self.lengths - 1)
+        return Sequences(self.values, ends, self.lengths, -self.stride)
+
+    def of(self, values):
+        """Other values of the same steps, row for row."""
+        return Sequences(values, self.starts, self.lengths, self.stride)
+
+    def rows(self):
+        """Row numbers of all steps, sequence by sequence."""
+        offsets = np.arange(self.lengths.sum()) - np.repeat(_starts(self.lengths), self.lengths)
+        return np.repeat(self.starts, self.lengths) + self.stride * offsets
 
     def longest_first(self):
         """Row numbers, longest sequence first."""
@@ -57,8 +97,15 @@ class Sequences:
     def steps(self, run):
         """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
         times = np.arange(run.start, run.start + run.steps)[:, None]
-        rows = self.starts[: run.n] + np.minimum(times, self.lengths[: run.n] - 1)
+        rows = self.starts[: run.n] + self.stride * np.minimum(times, self.lengths[: run.n] - 1)
         return self.values.take(rows, axis=0).transpose(0, 2, 1)
+
+    def put(self, run, values):
+        """Write the real steps of a run, given as (steps, D, width)."""
+        for steps, first, last in run.spans:
+            times = np.arange(run.start, run.start + steps)[:, None]
+            rows = self.starts[first:last] + self.stride * times
+            self.values[rows] = values[:steps, :, first:last].transpose(0, 2, 1)
 
     def runs(self, *, longest=None, exact=False):
         """Cut the time of a batch, sorted longest first, where its width changes.
@@ -88,6 +135,11 @@ def width_of(n):
     return -(-n // COLUMNS) * COLUMNS
 
 
+def present_steps(steps):
+    """Which steps are there; None for all of them. A step whose features are all NaN is absent."""
+    return None if _is_finite(steps) else ~np.isnan(steps).all(axis=1)
+
+
 def _is_finite(values):
     """Whether no value is infinite or NaN, at the cost of a sum where it can tell."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -98,23 +150,59 @@ def _starts(lengths):
     return np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.intp)
 
 
-def canonical_order(sequences, y, weight):
-    """Rows in an order that depends on neither the users' order nor on repetition.
+class Rows(NamedTuple):
+    """What is learned from: sequences, their targets (n, outputs) and weights (n,).
 
-    y is (n, outputs). Rows of weight 0 are dropped, the others sorted by length, y and bytes, and
-    equal rows merged. Returns the rows kept, and the sum of the weights of each.
+    With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
     """
-    keys = [
-        (length, *target, sequence.tobytes(), w)
-        for length, target, sequence, w in zip(
-            sequences.lengths.tolist(), y.tolist(), sequences, weight.tolist(), strict=True
-        )
-    ]
-    order = sorted(np.flatnonzero(weight).tolist(), key=keys.__getitem__)
-    new = [keys[i][:-1] != keys[j][:-1] for i, j in zip(order[1:], order[:-1], strict=True)]
-    firsts = np.flatnonzero([True, *new])
-    order = np.array(order)
-    return order[firsts], np.add.reduceat(weight[order], firsts)
+
+    sequences: Sequences
+    targets: np.ndarray
+    weight: np.ndarray
+    per_step: bool = False
+
+    def take(self, rows):
+        if self.per_step:
+            return self._replace(sequences=self.sequences.take(rows))
+        return Rows(self.sequences.take(rows), self.targets[rows], self.weight[rows])
+
+    def flat(self):
+        """Targets and weights of these sequences alone, one below the other."""
+        rows = self.sequences.rows() if self.per_step else slice(None)
+        return self.targets[rows], self.weight[rows]
+
+    def weights_of_sequences(self):
+        """Weight of each sequence, that of all its steps together."""
+        if not self.per_step:
+            return self.weight
+        return np.add.reduceat(self.flat()[1], _starts(self.sequences.lengths))
+
+    def longest_first(self):
+        return self.take(self.sequences.longest_first())
+
+    def in_canonical_order(self):
+        """Sort so that the order depends on neither the users' order nor on repetition.
+
+        By length, targets (in an order that scaling them keeps) and bytes. Equal sequences are
+        merged, their weights added.
+        """
+        values, lengths = self.sequences, self.sequences.lengths.tolist()
+        targets, weights = self.targets, self.weight
+        if self.per_step:
+            targets, weights = values.of(targets), values.of(weights)
+        keys = [
+            (length, targets[i].ravel().tolist(), values[i].tobytes(), weights[i].tobytes())
+            for i, length in enumerate(lengths)
+        ]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        new = [keys[i][:-1] != keys[j][:-1] for i, j in zip(order[1:], order[:-1], strict=True)]
+        groups = np.split(order, 1 + np.flatnonzero(new))
+        merged = self.weight.copy()
+        into = values.of(merged) if self.per_step else merged
+        for first, *others in groups:
+            for i in others:
+                into[first] += weights[i]
+        return self._replace(weight=merged).take([group[0] for group in groups])
 
 
 # What users hand in ---------------------------------------------------------------------------

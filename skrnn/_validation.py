@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._sequences import LAYOUT, kind_of, stack_items, stack_table, unwrap
+from ._sequences import LAYOUT, items_of, kind_of, stack_items, stack_table, unwrap
 
 
 def read_steps(estimator, X, features_per_step, *, reset, dtype=None):
@@ -119,24 +119,136 @@ def check_target(y, dtype):
 _TARGET = "Expected one target a sequence, (n,) or (n, n_outputs)."
 
 
-def check_sample_weight(sample_weight, n):
+def check_sample_weight(sample_weight, n, of="sequence"):
     """Weights as float64 of shape (n,), none of them negative, not all zero."""
     if sample_weight is None:
         return np.ones(n)
     try:
         weight = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError("sample_weight must be numbers, one for every sequence.") from None
+        raise ValueError(f"sample_weight must be numbers, one for every {of}.") from None
     if weight.shape != (n,):
         raise ValueError(
-            f"sample_weight has shape {weight.shape}, expected ({n},): one weight a sequence."
+            f"sample_weight has shape {weight.shape}, expected ({n},): one weight a {of}."
         )
     if not np.isfinite(weight).all() or (weight < 0).any():
         i = np.flatnonzero(~np.isfinite(weight) | (weight < 0))[0]
-        raise ValueError(f"sample_weight of sequence {i} is {weight[i]}, expected a number >= 0.")
+        raise ValueError(f"sample_weight of {of} {i} is {weight[i]}, expected a number >= 0.")
     if not weight.any():
-        raise ValueError("The sample_weight of every sequence is zero: no weight is left to fit.")
+        raise ValueError(f"The sample_weight of every {of} is zero: no weight is left to fit.")
     return weight
+
+
+def step_targets(y, lengths, present):
+    """Targets of the steps that are there, one below the other, from one target for every step."""
+    flat = _stack_steps(y, lengths, "y", _STEP_TARGETS)
+    return flat if present is None else flat[present]
+
+
+def check_step_weight(sample_weight, lengths, present):
+    """Weights of the steps that are there, from weights of sequences or of steps."""
+    n = len(lengths)
+    if sample_weight is None or _ndim_of_items(sample_weight) == 0:
+        weight = np.repeat(check_sample_weight(sample_weight, n), lengths)
+    else:
+        weight = _stack_steps(sample_weight, lengths, "sample_weight", _STEP_WEIGHTS)
+        weight = check_sample_weight(weight, lengths.sum(), "step")
+    weight = weight if present is None else weight[present]
+    if not weight.any():
+        raise ValueError("The sample_weight of every step is zero: no weight is left to fit.")
+    return weight
+
+
+_STEP_TARGETS = (
+    'With readout="step", y has one target a step: (n, T), (n, T, n_outputs), or n arrays each as '
+    "long as its sequence. For one target a sequence use another readout."
+)
+_STEP_WEIGHTS = "Expected one weight a sequence, (n,), or one a step as y."
+
+
+def _ndim_of_items(values):
+    items = items_of(values)
+    return np.ndim(values) - 1 if items is None else max(map(np.ndim, items), default=0)
+
+
+def _stack_steps(values, lengths, name, expected):
+    """What belongs to the steps of all sequences, one below the other."""
+    if hasattr(values, "columns"):  # a wide frame
+        values = np.asarray(values)
+    items = items_of(values)
+    items = np.asarray(values) if items is None else items
+    if len(items) != len(lengths):
+        raise ValueError(
+            f"X has {len(lengths)} sequences, but {name} has {len(items)} targets: found input "
+            f"variables with inconsistent numbers of samples. {expected}"
+        )
+    parts = [np.asarray(item) for item in items]
+    for i, (part, length) in enumerate(zip(parts, lengths.tolist(), strict=True)):
+        if part.ndim == 0:
+            raise ValueError(f"{name} has one value for sequence {i}, not one a step. {expected}")
+        if len(part) != length:
+            raise ValueError(
+                f"Sequence {i} has {length} steps, but {name}[{i}] has {len(part)}. {expected}"
+            )
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ValueError(
+                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}. "
+                f"{expected}"
+            )
+    return np.concatenate(parts)
+
+
+def require_valid_rows(x):
+    """Refuse infinity, and rows that are NaN in part."""
+    bad = np.isinf(x).any(axis=1)
+    if bad.any():
+        raise ValueError(f"x_t contains infinity, in row {bad.argmax()}.")
+    missing = np.isnan(x)
+    bad = missing.any(axis=1) & ~missing.all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"x_t contains NaN in some features of row {bad.argmax()} but not in all: impute them, "
+            "or make the whole row NaN where there is no step."
+        )
+
+
+def which_features(features, D, names):
+    """Numbers of features given by number, mask or name; None is none of them."""
+    if features is None:
+        return ()
+    features = np.asarray(features)
+    if features.dtype.kind == "b" and features.shape == (D,):
+        return tuple(np.flatnonzero(features).tolist())
+    if features.dtype.kind in "UO" and names is not None and set(features.tolist()) <= set(names):
+        return tuple(names.tolist().index(name) for name in features.tolist())
+    if features.dtype.kind in "iu" and features.ndim == 1:
+        inside = (features >= -D) & (features < D)
+        numbers = tuple((features % D).tolist())
+        if inside.all() and len(set(numbers)) == len(numbers):
+            return numbers
+    if features.size == 0:
+        return ()
+    known = "" if names is None else f", or of the names {names.tolist()}"
+    raise ValueError(
+        f"categorical_features={features.tolist()!r} must be different numbers of features from 0 "
+        f"to {D - 1}, or a mask of {D} booleans{known}."
+    )
+
+
+def read_codes(sequences, features):
+    """Integer codes of the steps of each of these features."""
+    codes = sequences.values[:, features]
+    bad = (codes != np.rint(codes)).any(axis=1)
+    if bad.any():
+        row = bad.argmax()
+        i = np.searchsorted(sequences.starts, row, side="right") - 1
+        raise ValueError(
+            f"A categorical feature is no integer code: sequence {i}, step "
+            f"{row - sequences.starts[i]} has {codes[row].tolist()}. Turn categories into "
+            "integers, for example by skrnn.preprocessing.TokenEncoder, or by "
+            "StepTransformer(OrdinalEncoder())."
+        )
+    return list(codes.T)
 
 
 @contextmanager

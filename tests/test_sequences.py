@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from skrnn import as_sequences, pad_sequences
-from skrnn._sequences import COLUMNS, Sequences, canonical_order, kind_of
+from skrnn._sequences import COLUMNS, Rows, Sequences, kind_of, present_steps
 
 
 def make(lengths, D=2, seed=0, dtype=np.float64):
@@ -15,7 +15,8 @@ def make(lengths, D=2, seed=0, dtype=np.float64):
 
 
 def batch(items):
-    return Sequences.from_steps(np.concatenate(items), np.array([len(x) for x in items]))
+    steps = np.concatenate(items)
+    return Sequences.from_steps(steps, np.array([len(x) for x in items]), present_steps(steps))
 
 
 LENGTHS = {
@@ -100,15 +101,41 @@ def test_take_of_take_is_the_same_sequence():
     np.testing.assert_array_equal(taken[1], items[3])
 
 
-# canonical_order ------------------------------------------------------------------------------
+# canonical order ------------------------------------------------------------------------------
 
 
 def described(items, y, weight):
-    """What canonical_order makes of rows: (sequence, target, weight) in its order."""
-    rows, weights = canonical_order(batch(items), y, weight)
+    """What becomes of rows in canonical order: (sequence, target, weight)."""
+    rows = Rows(batch(items), y, weight).in_canonical_order()
     return [
-        (items[i].tobytes(), tuple(y[i]), w) for i, w in zip(rows.tolist(), weights, strict=True)
+        (sequence.tobytes(), tuple(target), w)
+        for sequence, target, w in zip(rows.sequences, rows.targets, rows.weight, strict=True)
     ]
+
+
+def test_weights_of_steps_add_up_step_by_step():
+    items = make([3, 2])
+    items = [items[0], items[1], items[0].copy()]
+    y = [np.array([[0.0], [1.0], [0.0]]), np.array([[1.0], [1.0]])]
+    weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0, 3.0, 0.0, 0.0])
+    rows = Rows(batch(items), np.concatenate([y[0], y[1], y[0]]), weight, per_step=True)
+    merged = rows.in_canonical_order()
+    assert merged.sequences.lengths.tolist() == [2, 3]
+    targets, weights = merged.flat()
+    np.testing.assert_array_equal(targets, np.concatenate([y[1], y[0]]))
+    np.testing.assert_array_equal(weights, [1, 1, 4, 0, 2])
+
+
+def test_put_writes_what_steps_reads_forward_and_backward():
+    sequences = batch(make([7, 3, 20, 1] * 6))
+    sequences = sequences.take(sequences.longest_first())
+    for read in (sequences, sequences.reversed()):
+        copy = Sequences.empty(sequences.lengths, 2, np.float64)
+        write = copy if read.stride == 1 else copy.reversed()
+        for run in read.runs(longest=4):
+            write.put(run, read.steps(run))
+        np.testing.assert_array_equal(copy.values, sequences.values[sequences.rows()])
+    np.testing.assert_array_equal(sequences.reversed().rows()[:20], sequences.rows()[:20][::-1])
 
 
 @pytest.fixture

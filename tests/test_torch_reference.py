@@ -8,11 +8,10 @@ from scipy.special import expit, softmax
 
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._blas import one_thread
-from skrnn._cells import CELLS
 from skrnn._losses import LOSSES
-from skrnn._network import Network
+from skrnn._network import Design, make_network
 from skrnn._optimizers import Adam
-from skrnn._sequences import Sequences
+from skrnn._sequences import Rows, Sequences
 from skrnn._training import Descent, Patience, train
 
 FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
@@ -35,12 +34,14 @@ def with_loss(loss):
 
 @pytest.fixture
 def network(case):
-    return make_network(case, case["outputs"].shape[1])
+    return net_of(case, case["outputs"].shape[1])
 
 
-def make_network(case, n_outputs):
-    n_features, sizes = case["steps"].shape[1], case["hidden_layer_sizes"].tolist()
-    return Network(CELLS[str(case["cell"])], n_features, sizes, n_outputs, case["steps"].dtype)
+def net_of(case, n_outputs):
+    n_features, sizes = case["steps"].shape[1], tuple(case["hidden_layer_sizes"].tolist())
+    return make_network(
+        Design(str(case["cell"]), n_features, sizes, n_outputs, case["steps"].dtype.name)
+    )
 
 
 def start_of(case, network):
@@ -57,13 +58,11 @@ def fill(views, record):
 
 def objective(case, network):
     """The loss of all rows, with its gradient, as a function of (theta, gradient)."""
-    sequences = Sequences.from_steps(case["steps"], case["lengths"])
-    order = sequences.longest_first()
-    batch, y = sequences.take(order), np.ascontiguousarray(case["targets"][order].T)
-    weight = case["sample_weight"][order] / case["sample_weight"].dtype.type(len(order))
-    loss = LOSSES[str(case["loss"])]
+    sequences = Sequences.stacked(case["steps"], case["lengths"])
+    rows = Rows(sequences, case["targets"], case["sample_weight"]).longest_first()
+    loss, total = LOSSES[str(case["loss"])], len(sequences)
     return lambda theta, gradient: network.loss_and_gradient(
-        theta, gradient, batch, y, weight, loss
+        theta, gradient, rows, loss, total=total
     )
 
 
@@ -94,18 +93,18 @@ def test_files_hold_every_cell_and_loss_in_both_precisions():
 
 def test_last_states(case):
     n_units = case["last"].shape[1]
-    network = make_network(case, n_units)  # that reads out the states themselves
+    network = net_of(case, n_units)  # that reads out the states themselves
     theta = np.zeros(network.n_weights, network.dtype)
     readout = {"W_ho": np.eye(n_units), "b_o": 0}
     for name, view in network.weights(theta).items():
         view[...] = readout[name] if name in readout else case["weights"][name]
-    sequences = Sequences.from_steps(case["steps"], case["lengths"])
+    sequences = Sequences.stacked(case["steps"], case["lengths"])
     with one_thread:
         assert_equal(network.outputs(theta, sequences), case["last"], case)
 
 
 def test_outputs(case, network):
-    sequences = Sequences.from_steps(case["steps"], case["lengths"])
+    sequences = Sequences.stacked(case["steps"], case["lengths"])
     with one_thread:
         outputs = network.outputs(start_of(case, network), sequences)
     assert outputs.dtype == case["outputs"].dtype

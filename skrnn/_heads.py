@@ -1,0 +1,104 @@
+"""Heads: from states of the top layer to outputs, and from the loss back to these states.
+
+While a batch is gone through, `collect(part, run, h)` gets the states of a run, h (steps, H,
+width), of the chain number `part` at the top. `turn(work)` stands between the way there and the way
+back. `d_hidden(part, run, h)` then gives {t: (columns, dL/dh_t)}, and adds to the gradient of the
+readout's weights. `value` is the loss at the end.
+"""
+
+import numpy as np
+
+from ._layers import widen
+from ._readouts import READOUTS
+from ._sequences import width_of
+
+
+class SequenceHead:
+    """One output a sequence, from pooled states of one chain or two, of the sizes `parts`."""
+
+    def __init__(self, dense, readout, parts, lengths, mask):
+        self.dense, self.n, self.width = dense, len(lengths), width_of(len(lengths))
+        self.mask, self.value = None if mask is None else widen(mask, self.width), 0.0
+        self.pools = [READOUTS[readout](H, lengths, self.width, dense.dtype) for H in parts]
+        self._cuts = np.cumsum(parts)[:-1]
+
+    def collect(self, part, run, h):
+        self.pools[part].collect(run, h)
+
+    def _masked_states(self):
+        h = np.concatenate([pool.pooled() for pool in self.pools])
+        return h if self.mask is None else h * self.mask
+
+    def outputs(self, weights):
+        """Raw outputs (n, K)."""
+        return self.dense.forward(weights, self._masked_states())[:, : self.n].T
+
+    def turn(self, work):
+        y = np.ascontiguousarray(work.rows.targets.T)
+        h, weight = self._masked_states(), work.rows.weight.T / work.total
+        o = self.dense.forward(work.weights, h)[:, : self.n]
+        self.value, d_o = work.loss.value_and_gradient(y, o, weight)
+        d = self.dense.backward(work.weights, work.gradient, h, widen(d_o, self.width))
+        self._d = np.split(d if self.mask is None else d * self.mask, self._cuts)
+
+    def d_hidden(self, part, run, h):
+        return self.pools[part].spread(run, self._d[part])
+
+
+class StepHead:
+    """One output a step. The loss is taken on the way back, so that no run has to wait for others.
+
+    Targets and weights of the rows are aligned with the steps of their sequences.
+    """
+
+    def __init__(self, dense, mask):
+        self.dense, self.mask, self.value = dense, mask, 0.0
+
+    def collect(self, part, run, h):
+        """Nothing is pooled."""
+
+    def turn(self, work):
+        rows = work.rows
+        self._work, self._targets = work, rows.sequences.of(rows.targets)
+        self._row_weights = rows.sequences.of(rows.weight.reshape(len(rows.weight), -1))
+
+    def d_hidden(self, part, run, h):
+        return dict(enumerate_steps(self.d_states(run, h)))
+
+    def d_states(self, run, h):
+        """dL/dh of a run, of the shape of h (steps, H, width)."""
+        work, mask = self._work, None
+        if self.mask is not None:
+            mask = widen(self.mask[:, : run.n], run.width)
+            h = h * mask
+        o = self.dense.forward(work.weights, h)
+        y, weight = self._columns_of(run, self._targets), self._columns_of(run, self._row_weights)
+        weight = weight * self._share(run)
+        value, d_o = work.loss.value_and_gradient(
+            y, _columns(o), weight[0] if len(weight) == 1 else weight
+        )
+        self.value += value
+        d_o = np.ascontiguousarray(d_o.reshape(-1, run.steps, run.width).swapaxes(0, 1))
+        d = self.dense.backward(work.weights, work.gradient, h, d_o)
+        return d if mask is None else d * mask
+
+    @staticmethod
+    def _columns_of(run, values):
+        return _columns(widen(values.steps(run), run.width))
+
+    def _share(self, run):
+        """1 / total for columns that are steps of a sequence, 0 for those past its end."""
+        share = np.zeros((run.steps, run.width), self.dense.dtype)
+        for steps, first, last in run.spans:
+            share[:steps, first:last] = 1 / self._work.total
+        return share.ravel()
+
+
+def enumerate_steps(d):
+    """Pairs of a step and (all columns, gradient at that step)."""
+    return ((t, (slice(None), d_t)) for t, d_t in enumerate(d))
+
+
+def _columns(values):
+    """(steps, K, width) as (K, steps * width)."""
+    return values.swapaxes(0, 1).reshape(values.shape[1], -1)
