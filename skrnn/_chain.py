@@ -47,10 +47,14 @@ class Chain:
     def __init__(self, cell, sizes, dtype, suffixes, **settings):
         self.layers = [Recurrent(cell, D, H, dtype, **settings) for D, H in pairwise(sizes)]
         self.n_in, self.n_out = sizes[0], sizes[-1]
-        self.suffixes, self.dtype = suffixes, np.dtype(dtype)
-        self.shapes = {
-            name + suffix: shape
+        self.dtype = np.dtype(dtype)
+        self._names = [
+            {name: name + suffix for name in layer.shapes}
             for layer, suffix in zip(self.layers, suffixes, strict=True)
+        ]
+        self.shapes = {
+            names[name]: shape
+            for layer, names in zip(self.layers, self._names, strict=True)
             for name, shape in layer.shapes.items()
         }
 
@@ -61,8 +65,8 @@ class Chain:
 
     def of_layers(self, views):
         """Pairs of a layer and its own views, under their names without suffix."""
-        for layer, suffix in zip(self.layers, self.suffixes, strict=True):
-            yield layer, {name: views[name + suffix] for name in layer.shapes}
+        for layer, names in zip(self.layers, self._names, strict=True):
+            yield layer, {name: views[full] for name, full in names.items()}
 
     def load(self, views):
         for layer, own in self.of_layers(views):

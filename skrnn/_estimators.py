@@ -474,17 +474,17 @@ class BaseRNN(BaseEstimator):
         """
         network = self._stream("step")
         x, views = self._read_step(x_t), network.weights(self._theta)
-        standing = _standing(network, views, state, len(x))
-        absent = np.isnan(x).all(axis=1)
-        if absent.any():
-            standing = self._step_of_some(network, views, x, standing, ~absent)
+        before = _standing(network, views, state, len(x))
+        if np.isfinite(x).all():
+            after = network.step(views, self._embed_step(x), before)
         else:
-            standing = network.step(views, self._embed_step(x), standing)
-        return self._of_step(network.read_out(views, standing)), _state(standing)
+            after = self._step_of_some(network, views, x, before)
+        return self._of_step(network.read_out(views, after)), _state(after)
 
     def _stream(self, method):
         """The net, if it can go through time step by step."""
-        check_is_fitted(self, "_theta")
+        if not hasattr(self, "_theta"):
+            check_is_fitted(self)  # which takes longer than a step
         if self._design.bidirectional:
             raise ValueError(
                 f"{method} is not for bidirectional=True: the backward half of the net starts at "
@@ -503,8 +503,6 @@ class BaseRNN(BaseEstimator):
                 f"x_t has shape {np.shape(x_t)}, expected (n, {D}): one step of n sequences, a row "
                 "each. For a single sequence pass x_t[None]."
             )
-        if not np.isfinite(x).all():
-            require_valid_rows(x)
         return x
 
     def _embed_step(self, x):
@@ -513,16 +511,17 @@ class BaseRNN(BaseEstimator):
         steps = Sequences.stacked(x, np.ones(len(x), dtype=int))
         return self._embed(steps, reset=False).values.T
 
-    def _step_of_some(self, network, views, x, standing, moves):
-        """A step of the sequences that move; the others stay where they stand."""
-        x = np.where(moves[:, None], x, 0)
-        after = network.step(views, self._embed_step(x), standing)
+    def _step_of_some(self, network, views, x, before):
+        """A step of the sequences whose row is not NaN; the others stay where they stand."""
+        require_valid_rows(x)
+        moves = ~np.isnan(x[:, 0])
+        after = network.step(views, self._embed_step(np.where(moves[:, None], x, 0)), before)
         layers = [
             [np.where(moves, new, old) for new, old in zip(*states, strict=True)]
-            for states in zip(after.layers, standing.layers, strict=True)
+            for states in zip(after.layers, before.layers, strict=True)
         ]
-        total = np.where(moves, after.total, standing.total)
-        return Standing(layers, total, np.where(moves, after.count, standing.count))
+        total = np.where(moves, after.total, before.total)
+        return Standing(layers, total, np.where(moves, after.count, before.count))
 
 
 @document

@@ -31,6 +31,7 @@ class Recurrent:
         self.cell, self.n_in, self.n_hidden, self.dtype = cell, n_in, n_hidden, np.dtype(dtype)
         self._product_sum = product_sum
         self.start_names = ("h0", "c0")[: self.n_states] if learned_start else ()
+        self.shapes = self._name_weights()
         self._n_rows = n_hidden + 1 + n_in
         # rows of the pre-activations that see h, and those that see x
         n_blocks, H = len(cell.blocks), n_hidden
@@ -74,8 +75,7 @@ class Recurrent:
         n_blocks = len(self.cell.blocks)
         return self._n_rows + (self.cell.memory + n_blocks * (n_blocks > 1)) * self.n_hidden
 
-    @property
-    def shapes(self):
+    def _name_weights(self):
         """Names and shapes of the weights."""
         G, D, H = len(self.cell.gates), self.n_in, self.n_hidden
         shapes = {"W_xh": (G * H, D), "W_hh": (G * H, H), "b_h": (G * H,)}

@@ -1,6 +1,7 @@
 """The network: which layers, in what order, and where their weights stand in theta."""
 
 from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -97,16 +98,18 @@ class Network:
         self.shapes = self.inputs.shapes.copy()
         for part in (*self.chains, self.dense):
             self.shapes |= part.shapes
+        sizes = [prod(shape) for shape in self.shapes.values()]
+        self.n_weights, starts = sum(sizes), np.cumsum([0, *sizes]).tolist()
+        self._places = [
+            (name, slice(*own), shape)
+            for (name, shape), own in zip(self.shapes.items(), pairwise(starts), strict=True)
+        ]
 
     @property
     def _n_states(self):
         """Numbers that each layer hands on."""
         directions = 2 if self.design.bidirectional else 1
         return [directions * H for H in self.design.hidden_layer_sizes]
-
-    @property
-    def n_weights(self):
-        return sum(prod(shape) for shape in self.shapes.values())
 
     @property
     def n_products(self):
@@ -119,12 +122,7 @@ class Network:
 
     def weights(self, theta):
         """Named views of a flat vector."""
-        views, start = {}, 0
-        for name, shape in self.shapes.items():
-            size = prod(shape)
-            views[name] = theta[start : start + size].reshape(shape)
-            start += size
-        return views
+        return {name: theta[own].reshape(shape) for name, own, shape in self._places}
 
     def initialize(self, rng):
         """Draw theta; in float64, so that both precisions start at the same weights."""
@@ -374,10 +372,8 @@ class Unidirectional(Network):
         for (layer, own), state in zip(self.chain.of_layers(views), standing.layers, strict=True):
             layers.append(layer.step(own, x, state))
             x = layers[-1][0]
-        begun = standing.count > 0
-        total = READOUTS[self.design.readout].fold(standing.total, x)
-        total = total if begun.all() else np.where(begun, total, x)
-        return Standing(layers, total, standing.count + self.dtype.type(1))
+        total = READOUTS[self.design.readout].fold(standing.total, x, standing.count)
+        return Standing(layers, total, standing.count + 1)
 
     def read_out(self, views, standing):
         """Raw outputs (n, K) of what was seen so far."""

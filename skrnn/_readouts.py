@@ -4,8 +4,8 @@ A readout that pools turns the states of all steps of a sequence into one column
 states of a run, h (steps, H, width), run after run, and `pooled` gives the columns (H, width).
 `spread` says where a gradient d of these columns goes within a run: {t: (columns, dL/dh_t)}.
 
-In passing, one step at a time, `fold` takes one more step into a total that was h at the first, and
-`value` turns a total of so many steps into the columns.
+In passing, one step at a time, `fold` takes h into the total of `count` (columns,) steps, and
+`value` turns a total into the columns; before the first step, the total is the initial state.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ class Last:
         return {t - 1: (slice(a, b), d[:, a:b]) for t, a, b in run.ends}
 
     @staticmethod
-    def fold(total, h):
+    def fold(total, h, count):
         return h
 
     @staticmethod
@@ -56,8 +56,8 @@ class Mean:
         return {t: (slice(0, n), share[:, :n]) for t, n in enumerate(run.running())}
 
     @staticmethod
-    def fold(total, h):
-        return total + h
+    def fold(total, h, count):
+        return np.where(count > 0, total, 0) + h
 
     @staticmethod
     def value(total, count):
@@ -91,8 +91,8 @@ class Max:
         return {t: (slice(None), dh[t]) for t in range(run.steps)}
 
     @staticmethod
-    def fold(total, h):
-        return np.maximum(total, h)
+    def fold(total, h, count):
+        return np.maximum(np.where(count > 0, total, -np.inf), h, dtype=h.dtype)
 
     @staticmethod
     def value(total, count):

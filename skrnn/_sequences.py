@@ -73,6 +73,15 @@ class Sequences:
     def __setitem__(self, i, values):
         self.values[self.starts[i] : self.starts[i] + self.lengths[i]] = values
 
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def bytes(self):
+        """What each sequence is, in bytes."""
+        data, size = self.values.tobytes(), self.values.itemsize * self.values.shape[1]
+        stops = (size * (self.starts + self.lengths)).tolist()
+        return [data[a:b] for a, b in zip((size * self.starts).tolist(), stops, strict=True)]
+
     def take(self, rows):
         return Sequences(self.values, self.starts[rows], self.lengths[rows], self.stride)
 
@@ -186,23 +195,26 @@ class Rows(NamedTuple):
         By length, targets (in an order that scaling them keeps) and bytes. Equal sequences are
         merged, their weights added.
         """
-        values, lengths = self.sequences, self.sequences.lengths.tolist()
-        targets, weights = self.targets, self.weight
+        n, targets, weights = len(self.sequences), self.targets, self.weight.copy()
         if self.per_step:
-            targets, weights = values.of(targets), values.of(weights)
-        keys = [
-            (length, targets[i].ravel().tolist(), values[i].tobytes(), weights[i].tobytes())
-            for i, length in enumerate(lengths)
-        ]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        new = [keys[i][:-1] != keys[j][:-1] for i, j in zip(order[1:], order[:-1], strict=True)]
-        groups = np.split(order, 1 + np.flatnonzero(new))
-        merged = self.weight.copy()
-        into = values.of(merged) if self.per_step else merged
-        for first, *others in groups:
-            for i in others:
-                into[first] += weights[i]
-        return self._replace(weight=merged).take([group[0] for group in groups])
+            targets, weights = self.sequences.of(targets), self.sequences.of(weights)
+        keys = list(
+            zip(
+                self.sequences.lengths.tolist(),
+                [target.ravel().tolist() for target in targets],
+                self.sequences.bytes(),
+                [weight.tobytes() for weight in weights],
+                strict=True,
+            )
+        )
+        order = np.array(sorted(range(n), key=keys.__getitem__))
+        is_first = [keys[i][:-1] != keys[j][:-1] for i, j in pairwise(order)]
+        firsts = np.maximum.accumulate(np.where([True, *is_first], np.arange(n), 0))
+        for i, first in zip(order, order[firsts], strict=True):
+            if i != first:
+                weights[first] += weights[i]
+        merged = weights.values if self.per_step else weights
+        return self._replace(weight=merged).take(order[np.unique(firsts)])
 
 
 # What users hand in ---------------------------------------------------------------------------

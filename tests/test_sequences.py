@@ -177,13 +177,6 @@ def test_rows_of_equal_sequence_and_other_target_are_not_merged(rows):
     assert targets == {(0.0,): 1, (1.0,): 3}
 
 
-def test_rows_of_weight_zero_are_dropped(rows):
-    items, y, weight = rows
-    weight = np.array([1.0, 0.0, 3.0, 0.0, 1.0, 1.0])
-    kept = np.flatnonzero(weight)
-    assert described(items, y, weight) == described([items[i] for i in kept], y[kept], weight[kept])
-
-
 # kind_of --------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,11 @@
-"""Sequences to learn from: one recorded data set and four synthetic tasks."""
+"""Sequences to learn from: a recorded data set and synthetic tasks."""
 
 from skrnn.datasets._japanese_vowels import load_japanese_vowels
 from skrnn.datasets._synthetic import (
     make_adding_problem,
     make_delayed_recall,
     make_parity,
+    make_phonotactics,
     make_temporal_order,
 )
 
@@ -13,5 +14,6 @@ __all__ = [
     "make_adding_problem",
     "make_delayed_recall",
     "make_parity",
+    "make_phonotactics",
     "make_temporal_order",
 ]

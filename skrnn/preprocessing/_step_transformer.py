@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from skrnn._compat import HasMethods, Interval, fit_context
 from skrnn._sequences import items_of, unwrap
 from skrnn._validation import check_sample_weight, read_steps, unchanged_on_error
+from skrnn.preprocessing._containers import like_container, with_index_of
 
 
 def _inner_has(name):
@@ -318,11 +319,7 @@ def _like_sequences(X, steps, lengths, names):
         return steps.reshape(*X.shape[:2], steps.shape[1])
     names, parts = names(), np.split(steps, np.cumsum(lengths)[:-1])
     parts = [_like_item(item, part, names) for item, part in zip(items_of(X), parts, strict=True)]
-    if isinstance(X, (list, tuple)):
-        return tuple(parts) if isinstance(X, tuple) else parts
-    if isinstance(X, np.ndarray):
-        return np.fromiter(parts, object, len(parts)).reshape(X.shape)
-    return _like_column(X, parts)
+    return like_container(X, parts)
 
 
 def _like_item(item, steps, names):
@@ -335,19 +332,8 @@ def _like_item(item, steps, names):
         return _frame(known.implementation, item, steps, names)
     if isinstance(known, nw.Series) and array.ndim == 1:
         series = nw.new_series(known.name, array, backend=known.implementation)
-        return _with_index_of(item, series)
+        return with_index_of(item, series)
     return array
-
-
-def _like_column(X, parts):
-    """Sequences as a Series or a frame of one column like X."""
-    known = nw.from_native(X, allow_series=True)
-    column = known[:, 0] if isinstance(known, nw.DataFrame) else known
-    objects = column.dtype == nw.Object
-    values = [part if objects else part.tolist() for part in parts]
-    dtype = nw.Object if objects and column.implementation.is_polars() else None
-    new = nw.new_series(column.name, values, dtype, backend=column.implementation)
-    return _with_index_of(X, new.to_frame() if isinstance(known, nw.DataFrame) else new)
 
 
 def _like_table(X, table, names):
@@ -360,15 +346,4 @@ def _like_table(X, table, names):
 def _frame(library, X, values, names):
     """Values (n, features) as a frame of the library, with the index of X where there is one."""
     names = None if names is None else list(names)
-    return _with_index_of(X, nw.from_numpy(values, names, backend=library))
-
-
-def _with_index_of(X, new):
-    """What narwhals made as its library has it, with the index of X where both have one."""
-    known = nw.from_native(X, pass_through=True, allow_series=True)
-    native = new.to_native()
-    if isinstance(known, (nw.DataFrame, nw.Series)) and nw.maybe_get_index(new) is not None:
-        index = nw.maybe_get_index(known)
-        if index is not None:
-            native.index = index
-    return native
+    return with_index_of(X, nw.from_numpy(values, names, backend=library))

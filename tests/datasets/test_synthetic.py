@@ -2,16 +2,20 @@
 
 from collections import Counter
 from functools import reduce
+from itertools import pairwise
 from operator import xor
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
 
 from skrnn.datasets import (
     make_adding_problem,
     make_delayed_recall,
     make_parity,
+    make_phonotactics,
     make_temporal_order,
 )
 
@@ -33,6 +37,13 @@ def first_symbol(x):
     return x[0].tolist().index(1)
 
 
+def language(word):
+    consonants, vowels = word[::2], word[1::2]
+    agree = [(v in "aou") == (w in "aou") for v, w in pairwise(vowels)]
+    assert all(agree) or not any(agree)
+    return 2 * (not agree[0]) + (consonants[0] != consonants[-1])
+
+
 # The answer recomputed, the features of a step, the shortest length.
 TASKS = {
     make_adding_problem: (sum_of_marked, 2, 2),
@@ -40,8 +51,10 @@ TASKS = {
     make_parity: (parity_of_bits, 1, 1),
     make_delayed_recall: (first_symbol, 4, 1),
 }
-CLASSES = {make_temporal_order: 4, make_parity: 2, make_delayed_recall: 4}
+CLASSES = {make_temporal_order: 4, make_parity: 2, make_delayed_recall: 4, make_phonotactics: 4}
+SHORTEST = {**{make: shortest for make, (*_, shortest) in TASKS.items()}, make_phonotactics: 2}
 every_task = pytest.mark.parametrize("make", TASKS)
+every_generator = pytest.mark.parametrize("make", SHORTEST)
 
 
 @every_task
@@ -138,6 +151,42 @@ def test_order_keeps_early_before_late(length):
     assert [order_of_relevant(x) for x in X] == y.tolist()
 
 
+WORDS = {
+    "one length": {"length": 7},
+    "any length": {"length": 9, "min_length": 3},
+    "shortest": {"length": 2},
+}
+
+
+@pytest.mark.parametrize("sizes", WORDS.values(), ids=WORDS)
+def test_language_follows_from_the_word(sizes):
+    X, y = make_phonotactics(300, **sizes, random_state=0)
+    assert X.dtype == object and X.shape == y.shape == (300,)
+    assert all(type(word) is str for word in X)
+    assert [language(word) for word in X] == y.tolist()
+    longest = sizes["length"]
+    syllables = range(sizes.get("min_length", longest), longest + 1)
+    assert {len(word) for word in X} == {2 * n for n in syllables}
+
+
+def test_seed_determines_the_words():
+    def pairs(seed):
+        X, y = make_phonotactics(30, min_length=3, random_state=seed)
+        return list(zip(X, y.tolist(), strict=True))
+
+    assert pairs(3) == pairs(3) == pairs(np.random.RandomState(3))
+    assert pairs(3) != pairs(4)
+
+
+def test_n_grams_tell_the_rule_of_vowels_and_not_that_of_consonants():
+    X, y = make_phonotactics(4000, length=6, min_length=3, random_state=0)
+    counts = CountVectorizer(analyzer="char", ngram_range=(1, 3)).fit_transform(X)
+    model = LogisticRegression(C=0.1, max_iter=1000).fit(counts[:2000], y[:2000])
+    predicted, actual = model.predict(counts[2000:]), y[2000:]
+    assert np.mean(predicted // 2 == actual // 2) > 0.98
+    assert abs(np.mean(predicted % 2 == actual % 2) - 0.5) < 0.04
+
+
 @pytest.mark.parametrize(
     ("make", "alphabet"),
     [
@@ -160,7 +209,7 @@ def test_recall_hides_the_class_in_the_first_step_alone():
     assert all(abs(count / 4000 - 0.25) < 0.03 for count in pairs.values())
 
 
-@every_task
+@every_generator
 @pytest.mark.parametrize(
     ("name", "value"),
     [("n_samples", 0), ("length", 0), ("min_length", 0), ("min_length", 100)],
@@ -170,11 +219,11 @@ def test_sizes_out_of_range_are_refused_by_name(make, name, value):
         make(**{"n_samples": 5, "length": 9, name: value})
 
 
-@every_task
+@every_generator
 @pytest.mark.parametrize("name", ["length", "min_length"])
 def test_lengths_below_the_shortest_are_refused(make, name):
     with pytest.raises(ValueError, match=f"^{name} "):
-        make(**{"length": 9, name: TASKS[make][2] - 1})
+        make(**{"length": 9, name: SHORTEST[make] - 1})
 
 
 @pytest.mark.parametrize(
@@ -186,7 +235,7 @@ def test_alphabets_too_small_are_refused_by_name(make, name, value):
         make(**{name: value})
 
 
-@every_task
+@every_generator
 @pytest.mark.parametrize("name", ["n_samples", "length", "min_length"])
 def test_fractions_are_refused_by_name(make, name):
     with pytest.raises(TypeError, match=f"^{name} "):

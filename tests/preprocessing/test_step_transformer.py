@@ -328,6 +328,14 @@ def test_float32_stays_float32():
     assert all(x.dtype == np.float32 for x in StepTransformer(StandardScaler()).fit_transform(X))
 
 
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
+def test_lists_of_polars_keep_their_type(dtype):
+    flat = pl.Series([x[:, 0].tolist() for x in ragged()], dtype=pl.List(dtype))
+    steps = pl.Series([x.tolist() for x in ragged()], dtype=pl.List(pl.List(dtype)))
+    for X in (flat, steps):
+        assert StepTransformer(StandardScaler()).fit_transform(X).dtype == X.dtype
+
+
 def test_a_transformer_that_works_in_place_is_fitted_on_what_was_handed_in():
     X = FLAT.copy()
     transformer = StepTransformer(StandardScaler(copy=False))
