@@ -24,8 +24,8 @@ from _common import (
 from skrnn._blas import ProductSum, one_thread
 from skrnn._cells import CELLS
 from skrnn._losses import LOSSES
-from skrnn._network import Network
-from skrnn._sequences import Sequences
+from skrnn._network import Design, make_network
+from skrnn._sequences import Rows, Sequences
 
 SIZES = (32, 64, 128, 256)
 T, D, N_CLASSES = 100, 8, 3
@@ -34,13 +34,13 @@ T, D, N_CLASSES = 100, 8, 3
 def training_step(cell, H, B, dtype):
     """Loss and gradient of one batch, as a call without arguments."""
     rng = np.random.default_rng(0)
-    network = Network(CELLS[cell], D, (H,), N_CLASSES, dtype)
-    theta = network.initialize(rng)
+    network = make_network(Design(cell, D, (H,), N_CLASSES, dtype))
+    theta = network.initialize(np.random.RandomState(0))
     steps = rng.standard_normal((B * T, D)).astype(dtype)
-    batch = Sequences.from_steps(steps, np.full(B, T))
-    y, weight = (np.arange(B) % N_CLASSES)[None], np.full(B, 1 / B, dtype)
-    loss = LOSSES["multinomial_log_loss"]
-    return partial(network.loss_and_gradient, theta, np.empty_like(theta), batch, y, weight, loss)
+    batch = Sequences.stacked(steps, np.full(B, T))
+    rows = Rows(batch, (np.arange(B) % N_CLASSES)[:, None], np.ones(B, dtype))
+    loss = LOSSES["multinomial_log_loss"]()
+    return partial(network.loss_and_gradient, theta, np.empty_like(theta), rows, loss, total=B)
 
 
 def product_shapes(cell, H):

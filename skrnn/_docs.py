@@ -76,7 +76,7 @@ n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in,)
     Names of the columns, where X is a frame or holds frames, and they are all strings.
 n_outputs_ : int
-    Outputs of the net.
+    Outputs of the net: one a column of y, a class (two classes have one) or a quantile.
 n_iter_ : int
     Epochs in all.
 weights_ : dict of str to ndarray

@@ -26,7 +26,7 @@ from ._blas import one_thread
 from ._cells import CELLS
 from ._compat import Interval, StrOptions, fit_context
 from ._docs import document
-from ._losses import LOSSES
+from ._losses import LOSSES, REGRESSION_LOSSES
 from ._network import Design, Standing, make_network
 from ._optimizers import OPTIMIZERS
 from ._parallel import ParallelNetwork
@@ -353,7 +353,7 @@ class BaseRNN(BaseEstimator):
     def _batch(self, network, batch, rng):
         """Number of targets, and the loss with its gradient as a function of theta."""
         n = len(batch.sequences)
-        total = np.count_nonzero(batch.flat()[1]) if batch.per_step else n
+        total = len(_heard(batch)[0]) if batch.per_step else n
         drawn = self.dropout or self.initial_state == "normal"
         settings = {
             "total": total,
@@ -361,12 +361,15 @@ class BaseRNN(BaseEstimator):
             "bptt_steps": self.bptt_steps,
             "max_bytes": get_config()["working_memory"] * 2**20,
         }
-        loss = LOSSES[self._loss]
+        loss = self._loss_function()
 
         def loss_and_gradient(theta, gradient):
             return network.loss_and_gradient(theta, gradient, batch, loss, **settings)
 
         return total, loss_and_gradient
+
+    def _loss_function(self):
+        return LOSSES[self._loss](**self._loss_settings)
 
     def _report_line(self, history):
         line = f"Epoch {len(history.losses)}, loss = {history.losses[-1]:.8f}"
@@ -533,9 +536,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     Parameters
     ----------
     {parameters}
-    class_weight : dict {{label: weight}}, "balanced" or None, default=None
+    class_weight : dict {{label: weight}}, list of dict, "balanced" or None, default=None
         Factor on the weight of every sequence of a class; "balanced" makes all classes weigh the
-        same. Not for multilabel targets.
+        same. With multilabel targets the classes are the 0 and 1 of each label, weighed label by
+        label: {{0: 1, 1: 5}} is for all labels, a list has a dict for each.
 
     Attributes
     ----------
@@ -565,8 +569,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     _parameter_constraints: dict = {
         **BaseRNN._parameter_constraints,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
+    _loss_settings: dict = {}
 
     def __init__(
         self,
@@ -580,7 +585,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict | list[dict] | str | None = None,
         alpha: float = 0.0001,
         solver: str = "adam",
         learning_rate_init: float = 0.005,
@@ -678,10 +683,6 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     def _set_classes(self, y, multilabel, classes):
         self._multilabel = multilabel
         if multilabel:
-            if self.class_weight is not None:
-                raise ValueError(
-                    "class_weight is not supported for a multilabel y: use sample_weight."
-                )
             self.classes_ = np.arange(y.shape[1])
         else:
             self.classes_ = np.unique(y if classes is None else classes)
@@ -702,7 +703,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         """Apply class weights, scale weights to mean 1; start the bias at the log prior."""
         y, weight = rows.targets, rows.weight
         if self.class_weight is not None:
-            weight = weight * self._class_factors(*_heard(rows))[y[:, 0]]
+            weight = self._weigh_classes(rows)
             if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
                 raise ValueError(
                     f"class_weight={self.class_weight!r} must give numbers >= 0, not all of them 0."
@@ -715,20 +716,45 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             y = y.astype(self._design.dtype)
         return rows._replace(targets=y, weight=rows.weight.astype(self._design.dtype))
 
-    def _class_factors(self, y, weight):
-        codes = y[:, 0]
-        if self.class_weight == "balanced":
-            totals = np.bincount(codes, weight, minlength=len(self.classes_))
+    def _weigh_classes(self, rows):
+        """Weights times those of the classes; for multilabel a column for each label."""
+        targets, weight = _heard(rows)
+        columns = [
+            rows.weight * self._class_factors(class_weight, heard, weight)[codes]
+            for class_weight, heard, codes in zip(
+                self._class_weights(),
+                targets.astype(int).T,
+                rows.targets.astype(int).T,
+                strict=True,
+            )
+        ]
+        return np.column_stack(columns) if self._multilabel else columns[0]
+
+    def _class_weights(self):
+        """One class_weight for each column of targets."""
+        n_columns = self.n_outputs_ if self._multilabel else 1
+        if not isinstance(self.class_weight, list):
+            return [self.class_weight] * n_columns
+        dicts = all(isinstance(factors, dict) for factors in self.class_weight)
+        if not (self._multilabel and dicts and len(self.class_weight) == n_columns):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must be a list only for a multilabel y, of "
+                "one dict a label, {0: weight, 1: weight}."
+            )
+        return self.class_weight
+
+    def _class_factors(self, class_weight, codes, weight):
+        labels = np.arange(2) if self._multilabel else self.classes_
+        if class_weight == "balanced":
+            totals = np.bincount(codes, weight, minlength=len(labels))
             return totals.sum() / np.count_nonzero(totals) / np.where(totals > 0, totals, 1)
-        return compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[codes]
-        )
+        return compute_class_weight(class_weight, classes=labels, y=labels[codes])
 
     def _log_prior(self, y, weight):
         """Half a sequence is added to each class, so that none has probability zero."""
         if self._loss == "binary_log_loss":
-            ones = weight @ y
-            return np.log(ones + 0.5) - np.log(weight.sum() - ones + 0.5)
+            ones = (weight.T * y.T).sum(axis=1)
+            return np.log(ones + 0.5) - np.log(weight.sum(axis=0) - ones + 0.5)
         return np.log(np.bincount(y[:, 0], weight, minlength=self.n_outputs_) + 0.5) - np.log(
             weight.sum() / self.n_outputs_ + 0.5
         )
@@ -808,9 +834,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         return self._predict(X, self._probabilities)
 
     def _probabilities(self, raw):
-        p = LOSSES[self._loss].inverse_link(raw)
+        inverse_link = self._loss_function().inverse_link
+        p = inverse_link(raw)
         if self.n_outputs_ == 1 and not self._multilabel:
-            p = np.hstack([LOSSES[self._loss].inverse_link(-raw), p])
+            p = np.hstack([inverse_link(-raw), p])
         tiny = np.finfo(p.dtype).eps
         return p.clip(tiny, 1 - tiny)
 
@@ -843,11 +870,23 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     {summary}
 
     Targets are standardised inside, each output by its weighted mean and standard deviation over
-    the training set, so that predictions follow any shift and positive scaling of y.
+    the training set, so that predictions follow any shift and positive scaling of y; with
+    loss="poisson" they are divided by their mean, and predictions follow positive scaling.
 
     Parameters
     ----------
     {parameters}
+    loss : str, default="squared_error"
+        What is made small. Predictions tend to the mean of the target with "squared_error", to its
+        median with "absolute_error", and between them with "huber" (Huber 1964), which turns from
+        squared to linear at 1.35 standard deviations of the target. "poisson" is for targets >= 0
+        such as counts, and predicts a mean > 0, the exponential of the output. "quantile" predicts
+        quantiles (Koenker & Bassett 1978). Whatever the loss, `score` and early stopping go by R^2.
+    quantile : float or array-like of float, default=0.5
+        With loss="quantile", the quantile to predict, in (0, 1). Several quantiles of a y of one
+        output are predicted at once, (n, Q), a column each in the order given; they are sorted, so
+        that they never cross: a greater quantile is never predicted less. `score` and early
+        stopping then take the middle one, of two in the middle the lesser.
 
     Attributes
     ----------
@@ -872,7 +911,11 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     True
     """
 
-    _loss = "squared_error"
+    _parameter_constraints: dict = {
+        **BaseRNN._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+    }
 
     def __init__(
         self,
@@ -886,6 +929,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
+        loss: str = "squared_error",
+        quantile: float | Sequence[float] = 0.5,
         alpha: float = 0.0001,
         solver: str = "adam",
         learning_rate_init: float = 0.005,
@@ -909,11 +954,16 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     ):
         _set_parameters(self, locals())
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Go on learning for one epoch over X and y.
 
-        The mean and scale of the targets are those of the first call.
+        Shift and scale of the targets are those of the first call.
 
         Parameters
         ----------
@@ -929,33 +979,73 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     def _read_target(self, y):
         y = check_target(y, dtype=np.float64)
-        return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        is_column = y.ndim == 2 and y.shape[1] == 1 and self.readout != "step"
+        return column_or_1d(y, warn=True) if is_column else y
 
     def _encode(self, y, goes_on, classes):
-        columns = 1 if y.ndim == 1 else y.shape[1]
-        if goes_on and (y.ndim == 1, columns) != (self._y_is_flat, self.n_outputs_):
-            raise ValueError(f"y has {columns} outputs, expected {self.n_outputs_} as at first.")
-        self._y_is_flat, self.n_outputs_ = y.ndim == 1, columns
-        return y.reshape(-1, columns)
+        """Targets as columns; sets the loss and n_outputs_."""
+        if not goes_on:
+            self._y_is_flat = y.ndim == 1
+        y = y.reshape(len(y), -1)
+        self._set_loss(goes_on)
+        loss, n_columns = self._loss_function(), y.shape[1]
+        if n_columns > 1 and loss.outputs_per_target > 1:
+            raise ValueError(
+                f"Several quantiles, quantile={self.quantile!r}, are for a y of one output, but y "
+                f"has {n_columns} outputs: ask for one quantile, or fit one regressor an output."
+            )
+        n_outputs = n_columns * loss.outputs_per_target
+        if goes_on and n_outputs != self.n_outputs_:
+            expected = self.n_outputs_ // loss.outputs_per_target
+            raise ValueError(f"y has {n_columns} outputs, expected {expected} as at first.")
+        if (y < loss.lower).any():
+            raise ValueError(
+                f'loss="{self.loss}" needs targets y >= {loss.lower:g}, but y holds the negative '
+                f"{y.min():g}."
+            )
+        self.n_outputs_ = n_outputs
+        return y
+
+    def _set_loss(self, goes_on):
+        loss = LOSSES[self.loss]
+        loss = loss(**{name: getattr(self, name) for name in loss.settings})
+        settings = {name: getattr(loss, name) for name in loss.settings}
+        if goes_on and (self.loss, settings) != (self._loss, self._loss_settings):
+            raise ValueError(
+                f"Cannot go on: the net was fitted with loss={self._loss!r} {self._loss_settings} "
+                f"and is now asked for loss={self.loss!r} {settings}. Fit without warm_start, or "
+                "leave loss and quantile as they were."
+            )
+        self._loss, self._loss_settings = self.loss, settings
 
     def _strata(self, targets):
         return None
 
     def _prepare(self, rows, bias):
-        """Standardise the targets, by the first fit's mean and scale; weights to mean 1."""
-        dtype = np.dtype(self._design.dtype)
+        """Targets in the units of the loss, those of the first fit; weights to mean 1."""
+        loss, dtype = self._loss_function(), np.dtype(self._design.dtype)
         rows = rows._replace(weight=rows.weight / _heard(rows)[1].mean())
         if bias is not None:
-            self._mean, self._scale = _mean_and_scale(*_heard(rows))
+            self._shift, self._scale = loss.units(*_heard(rows))
         if np.abs(rows.targets).max() > np.finfo(dtype).max:
             raise ValueError(
                 f"The targets y are too large for {dtype}, the dtype of X: scale them."
             )
-        y = ((rows.targets - self._mean) / self._scale).astype(dtype)
-        return rows._replace(targets=y, weight=rows.weight.astype(dtype))
+        rows = rows._replace(targets=(rows.targets - self._shift) / self._scale)
+        if bias is not None:
+            bias[:] = loss.start(*_heard(rows))
+        return rows._replace(targets=rows.targets.astype(dtype), weight=rows.weight.astype(dtype))
 
-    def _score_raw(self, targets, raw, weight):
-        return r2_score(targets, raw * self._scale + self._mean, sample_weight=weight)
+    def _predictions(self, raw):
+        """Raw outputs (n, n_outputs_) in the units of y; beyond its dtype, the largest number."""
+        limits = np.finfo(raw.dtype)
+        with np.errstate(over="ignore"):
+            y = self._loss_function().inverse_link(raw) * self._scale + self._shift
+        return y.clip(limits.min, limits.max).astype(raw.dtype)
+
+    def _score_raw(self, y, raw, weight):
+        scored = self._loss_function().scored(self._predictions(raw))
+        return r2_score(y, scored, sample_weight=weight)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the target.
@@ -966,16 +1056,16 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
         Returns
         -------
-        ndarray of shape (n,) or (n, n_outputs), like y
+        ndarray of shape (n,) or (n, n_outputs), like y; (n, Q) for Q quantiles
         """
         return self._predict(X, self._of_step)
 
     def _of_step(self, raw):
-        y = (raw * self._scale + self._mean).astype(raw.dtype)
-        return y[:, 0] if self._y_is_flat else y
+        y = self._predictions(raw)
+        return y[:, 0] if self._y_is_flat and self.n_outputs_ == 1 else y
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """R^2 of the predictions.
+        """R^2 of the predictions, whatever the loss; of several quantiles, of the middle one.
 
         Parameters
         ----------
@@ -988,8 +1078,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         """
         return self._score(X, y, sample_weight)
 
-    def _score_targets(self, y, raw, weight):
-        return r2_score(y, self._of_step(raw), sample_weight=weight)
+    _score_targets = _score_raw
 
     def forecast(self, X: Any, n_steps: int) -> np.ndarray:
         """Go on from the end of sequences by feeding predictions back as inputs.
@@ -1041,19 +1130,6 @@ _CALM = (
 )
 
 
-def _mean_and_scale(y, weight):
-    """Weighted mean and standard deviation of each column; the scale of a constant is 1."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.average(y, axis=0, weights=weight)
-        largest = np.abs(y - mean).max(axis=0)
-    if not np.isfinite(largest).all():
-        raise ValueError(f"The targets y are too far apart for {y.dtype}: scale them.")
-    varies = largest > 10 * np.finfo(y.dtype).eps * np.abs(mean)
-    largest = np.where(varies, largest, 1.0)
-    deviation = np.sqrt(np.average(((y - mean) / largest) ** 2, axis=0, weights=weight))
-    return mean, np.where(varies, largest * deviation, 1.0)
-
-
 @contextmanager
 def _calculating():
     """BLAS on one thread; what overflows is dealt with where it shows."""
@@ -1082,7 +1158,7 @@ def _integers(value, name, of_what):
 def _heard(rows):
     """Targets and weights of the rows, or steps, whose weight is not zero."""
     targets, weight = rows.flat()
-    heard = weight > 0
+    heard = (weight > 0).reshape(len(weight), -1).any(axis=1)
     return targets[heard], weight[heard]
 
 

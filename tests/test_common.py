@@ -14,7 +14,7 @@ ESTIMATORS = [
     estimator(cell) if cell != "gru" else estimator()
     for estimator in (RNNClassifier, RNNRegressor)
     for cell in CELLS
-]
+] + [RNNRegressor(loss="huber")]
 STRICT = (
     {"xfail_strict": True}  # scikit-learn 1.8
     if "xfail_strict" in inspect.signature(parametrize_with_checks).parameters

@@ -34,6 +34,10 @@ def reg(**parameters):
     return RNNRegressor(**(SMALL | parameters))
 
 
+def counts(**parameters):
+    return reg(loss="poisson", **parameters)
+
+
 def objects(items, shape=(-1,)):
     boxes = np.empty(len(items), dtype=object)
     boxes[:] = items
@@ -526,6 +530,32 @@ def test_class_weights_that_are_no_weights_are_refused(factors):
         clf(class_weight=factors).fit(RAGGED, Y)
 
 
+MULTILABEL = np.column_stack([Y, 1 - Y])
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight"),
+    [
+        (Y, [{0: 1.0, 1: 2.0}]),
+        (MULTILABEL, [{0: 1.0, 1: 2.0}]),
+        (MULTILABEL, [{0: 1.0}] * 3),
+        (MULTILABEL, ["balanced", "balanced"]),
+        (MULTILABEL, {0: 1.0, 2: 2.0}),
+        (MULTILABEL, {0: -1.0, 1: 1.0}),
+    ],
+    ids=str,
+)
+def test_class_weights_that_do_not_fit_the_labels_are_refused(y, class_weight):
+    with pytest.raises(ValueError, match="class_weight"):
+        clf(class_weight=class_weight).fit(RAGGED, y)
+
+
+@pytest.mark.parametrize("y", [Y, MULTILABEL])
+def test_balanced_classes_need_all_the_labels_at_once(y):
+    with pytest.raises(ValueError, match=r'class_weight="balanced".*dict'):
+        clf(class_weight="balanced").partial_fit(RAGGED, y)
+
+
 def test_early_stopping_needs_enough_sequences():
     with pytest.raises(ValueError, match=r"early_stopping.*6 different sequences.*0\.1"):
         clf(early_stopping=True).fit(RAGGED, Y)
@@ -574,7 +604,7 @@ def test_bounded_cells_bear_inputs_of_any_magnitude(cell, magnitude):
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("max_iter", [1, 2, 3, 6])
 @pytest.mark.parametrize("learning_rate_init", [1.0, 1e2, 1e8, 1e150])
-@pytest.mark.parametrize("make", [clf, reg])
+@pytest.mark.parametrize("make", [clf, reg, counts])
 def test_a_fit_that_returns_predicts_finite_numbers_for_its_data(
     make, learning_rate_init, max_iter, early_stopping
 ):

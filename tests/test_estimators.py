@@ -12,7 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
     TunedThresholdClassifierCV,
@@ -22,6 +22,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import shuffle
+from sklearn.utils.class_weight import compute_class_weight
 from threadpoolctl import ThreadpoolController
 
 from skrnn import RNNClassifier, RNNRegressor, pad_sequences
@@ -298,6 +299,71 @@ def test_balanced_classes_weigh_the_same():
     )
 
 
+def make_multilabel():
+    X, labels, _ = make_ragged()
+    return X, np.column_stack([labels == "ant", labels != "cow"]).astype(int)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 0.5, 1: 3.0}, [{0: 0.5, 1: 3.0}] * 2])
+def test_class_weights_of_equal_labels_are_weights_of_the_sequences(class_weight):
+    X, Y = make_multilabel()
+    Y = Y[:, [0, 0]]
+    by_class = fitted("classifier", X, Y, class_weight=class_weight)
+    by_row = RNNClassifier(**SMALL).fit(X, Y, np.where(Y[:, 0], 3.0, 0.5))
+    np.testing.assert_allclose(output(by_class, X), output(by_row, X), rtol=1e-7, atol=1e-9)
+
+
+def test_every_label_has_class_weights_of_its_own():
+    X, Y = make_multilabel()
+    sample_weight = np.random.default_rng(5).integers(1, 4, size=len(X))
+    params = {"learning_rate_init": 1e-12, "alpha": 0, "batch_size": len(X), "max_iter": 1}
+    clf = RNNClassifier(**{**SMALL, **params}, class_weight=[{0: 1.0, 1: 3.0}, {0: 2.0}])
+    clf.fit(X, Y, sample_weight)
+    weight = np.where(Y, [3.0, 1.0], [1.0, 2.0]) * sample_weight[:, None]
+    weight /= weight.mean()
+    ones = (weight * Y).sum(axis=0)
+    prior = (ones + 0.5) / (weight.sum(axis=0) - ones + 0.5)
+    np.testing.assert_allclose(clf.weights_["b_o"], np.log(prior))
+    losses = [
+        log_loss(y, p, sample_weight=w) * w.sum()
+        for y, p, w in zip(Y.T, clf.predict_proba(X).T, weight.T, strict=True)
+    ]
+    assert clf.loss_ == pytest.approx(sum(losses) / len(X))
+
+
+def test_balanced_labels_weigh_the_same_each_by_itself():
+    X, Y = make_multilabel()
+    factors = [
+        dict(enumerate(compute_class_weight("balanced", classes=np.arange(2), y=y))) for y in Y.T
+    ]
+    balanced = fitted("classifier", X, Y, class_weight="balanced")
+    np.testing.assert_allclose(
+        output(balanced, X), output(fitted("classifier", X, Y, class_weight=factors), X)
+    )
+
+
+def test_weights_of_labels_are_those_of_one_thread_in_two(monkeypatch):
+    X, Y = make_multilabel()
+    params = {"class_weight": [{1: 3.0}, {0: 2.0}], "max_iter": 2}
+    expected = output(fitted("classifier", X, Y, **params), X)
+    monkeypatch.setattr("skrnn._network.PRODUCTS_TO_TRAIN_IN_TWO", 0)
+    np.testing.assert_allclose(
+        output(fitted("classifier", X, Y, **params), X), expected, rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_class_weights_count_in_every_partial_fit(multilabel):
+    X, Y = make_multilabel()
+    y = Y if multilabel else Y[:, 0]
+    whole = fitted("classifier", X, y, class_weight={1: 3.0})
+    clf = clone(whole)
+    for _ in range(whole.n_iter_):
+        clf.partial_fit(X, y)
+    np.testing.assert_array_equal(output(clf, X), output(whole, X))
+    assert not np.array_equal(output(fitted("classifier", X, y), X), output(whole, X))
+
+
 def test_probabilities_agree_with_decisions():
     X, labels, _ = make_ragged()
     for y in (labels, labels == "ant"):
@@ -312,8 +378,7 @@ def test_probabilities_agree_with_decisions():
 
 
 def test_multilabel_probabilities_are_independent():
-    X, labels, _ = make_ragged()
-    Y = np.column_stack([labels == "ant", labels != "cow"]).astype(int)
+    X, Y = make_multilabel()
     clf = fitted("classifier", X, Y)
     p = clf.predict_proba(X)
     assert p.shape == Y.shape and not np.allclose(p.sum(axis=1), 1)

@@ -2,64 +2,181 @@
 
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
-from sklearn.metrics import log_loss, mean_squared_error
+from scipy.special import expit, huber, softmax, xlogy
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 
-from skrnn._losses import LOSSES
+from skrnn._losses import LOSSES, REGRESSION_LOSSES, weighted_quantiles
 
 K, B = 3, 6
+SETTINGS = {"quantile": [{"quantile": 0.3}, {"quantile": (0.9, 0.1, 0.5)}]}
+CASES = [
+    pytest.param(name, settings, id="-".join([name, *map(str, settings.values())]))
+    for name in LOSSES
+    for settings in SETTINGS.get(name, [{}])
+]
+WEIGHTS = pytest.mark.parametrize("weights", ["of rows", "of outputs"])
 
 
-def make(name, rng):
-    o, weight = rng.standard_normal((K, B)), rng.random(B)
+def make(name, settings, weights, rng):
+    """A loss, and y, o and weight for it."""
+    loss, o = LOSSES[name](**settings), rng.standard_normal((K, B))
+    several = getattr(loss, "outputs_per_target", 1) > 1
+    y = {
+        "multinomial_log_loss": lambda: rng.integers(K, size=(1, B)),
+        "binary_log_loss": lambda: rng.integers(2, size=(K, B)).astype(float),
+        "poisson": lambda: rng.poisson(1.0, size=(K, B)) / 1.3,
+    }.get(name, lambda: rng.standard_normal((1 if several else K, B)))()
+    if weights == "of rows":
+        return loss, y, o, rng.random(B)
+    return loss, y, o, rng.random((1, B) if name == "multinomial_log_loss" else (K, B))
+
+
+@WEIGHTS
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_gradient_is_exact(name, settings, weights, assert_gradient):
+    loss, y, o, weight = make(name, settings, weights, np.random.default_rng(0))
+    _, d_o = loss.value_and_gradient(y, o, weight)
+    assert_gradient(lambda o: loss.value_and_gradient(y, o, weight)[0], o, d_o)
+
+
+def mean_huber(y, o, sample_weight):
+    return np.average(huber(1.35, o - y), weights=sample_weight)
+
+
+def mean_poisson(y, o, sample_weight):
+    """From the deviance, which is twice the loss beyond that of a perfect prediction."""
+    least = np.average(y - xlogy(y, y), weights=sample_weight)
+    return mean_poisson_deviance(y, np.exp(o), sample_weight=sample_weight) / 2 + least
+
+
+MEANS = {
+    "squared_error": lambda y, o, **weight: mean_squared_error(y, o, **weight) / 2,
+    "absolute_error": mean_absolute_error,
+    "huber": mean_huber,
+    "poisson": mean_poisson,
+    "binary_log_loss": lambda y, o, **weight: log_loss(y, expit(o), labels=[0, 1], **weight),
+}
+
+
+def by_hand(name, settings, y, o, weight):
     if name == "multinomial_log_loss":
-        return rng.integers(K, size=(1, B)), o, weight
-    if name == "binary_log_loss":
-        return rng.integers(2, size=(K, B)).astype(float), o, weight
-    return rng.standard_normal((K, B)), o, weight
+        p, w = softmax(o.T, axis=1), np.ravel(weight)
+        return log_loss(y[0], p, sample_weight=w, labels=range(K)) * w.sum()
+    means = [MEANS.get(name)] * K
+    if name == "quantile":
+        means = [
+            lambda y, o, q=q, **weight: mean_pinball_loss(y, o, alpha=q, **weight)
+            for q in np.broadcast_to(settings["quantile"], K)
+        ]
+    columns = np.broadcast_to(y, o.shape), o, np.broadcast_to(weight, o.shape)
+    return sum(
+        mean(t, p, sample_weight=w) * w.sum() for mean, t, p, w in zip(means, *columns, strict=True)
+    )
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_gradient_is_exact(name, assert_gradient):
-    y, o, weight = make(name, np.random.default_rng(0))
-    _, d_o = LOSSES[name].value_and_gradient(y, o, weight)
-    assert_gradient(lambda o: LOSSES[name].value_and_gradient(y, o, weight)[0], o, d_o)
+@WEIGHTS
+@pytest.mark.parametrize(("name", "settings"), CASES)
+def test_value_is_that_of_scikit_learn(name, settings, weights):
+    loss, y, o, weight = make(name, settings, weights, np.random.default_rng(1))
+    o *= 3  # beyond the threshold of Huber, too
+    value, _ = loss.value_and_gradient(y, o, weight)
+    assert value == pytest.approx(by_hand(name, settings, y, o, weight), rel=1e-12)
 
 
-def by_hand(name, y, o, weight):
-    if name == "multinomial_log_loss":
-        return log_loss(
-            y[0], softmax(o.T, axis=1), sample_weight=weight, labels=range(K), normalize=False
-        )
-    if name == "binary_log_loss":
-        return sum(
-            log_loss(t, expit(s), sample_weight=weight, labels=[0, 1], normalize=False)
-            for t, s in zip(y, o, strict=True)
-        )
-    mean = mean_squared_error(y.T, o.T, sample_weight=weight, multioutput="raw_values").sum()
-    return mean * weight.sum() / 2
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_value_is_that_of_scikit_learn(name):
-    y, o, weight = make(name, np.random.default_rng(1))
-    value, _ = LOSSES[name].value_and_gradient(y, o, weight)
-    assert value == pytest.approx(by_hand(name, y, o, weight), rel=1e-12)
-
-
-@pytest.mark.parametrize("name", ["binary_log_loss", "multinomial_log_loss"])
-@pytest.mark.parametrize("size", [1e2, 1e4])
-def test_log_losses_survive_logits_far_from_zero(name, size):
-    y, o, weight = make(name, np.random.default_rng(2))
-    value, d_o = LOSSES[name].value_and_gradient(y, size * o, weight)
-    assert np.isfinite(value) and np.isfinite(d_o).all()
-    assert np.isfinite(LOSSES[name].inverse_link(size * o.T)).all()
-
-
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(("name", "settings"), CASES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gradient_keeps_the_dtype(name, dtype):
-    y, o, weight = make(name, np.random.default_rng(3))
+@pytest.mark.parametrize("size", [1e2, 1e4])
+def test_outputs_far_from_zero_overflow_nowhere(name, settings, size, dtype):
+    loss, y, o, weight = make(name, settings, "of rows", np.random.default_rng(2))
+    if name == "poisson":
+        o = -np.abs(o)  # the loss of exp(1e4) is indeed too large for a float
+    y, o = y if y.dtype.kind == "i" else y.astype(dtype), (size * o).astype(dtype)
+    value, d_o = loss.value_and_gradient(y, o, weight.astype(dtype))
+    assert np.isfinite(value) and np.isfinite(d_o).all()
+    assert np.isfinite(loss.inverse_link(o.T)).all()
+
+
+@WEIGHTS
+@pytest.mark.parametrize(("name", "settings"), CASES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradient_and_predictions_keep_the_dtype(name, settings, weights, dtype):
+    loss, y, o, weight = make(name, settings, weights, np.random.default_rng(3))
     y = y if y.dtype.kind == "i" else y.astype(dtype)
-    _, d_o = LOSSES[name].value_and_gradient(y, o.astype(dtype), weight.astype(dtype))
-    assert d_o.dtype == dtype
+    value, d_o = loss.value_and_gradient(y, o.astype(dtype), weight.astype(dtype))
+    assert value.dtype == d_o.dtype == dtype and d_o.shape == o.shape
+    assert loss.inverse_link(o.T.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+def test_a_target_that_is_met_pulls_nowhere(name):
+    y = np.ones((1, B))
+    o = np.zeros((1, B)) if name == "poisson" else y
+    assert not LOSSES[name]().value_and_gradient(y, o, np.ones(B))[1].any()
+
+
+REAL_CASES = [case for case in CASES if case.values[0] in REGRESSION_LOSSES]
+
+
+@pytest.mark.parametrize(("name", "settings"), REAL_CASES)
+def test_outputs_start_at_the_best_constant(name, settings):
+    """Huber's has no closed form: it starts at the mean."""
+    rng = np.random.default_rng(4)
+    loss, y, _, weight = make(name, settings, "of rows", rng)
+    shift, scale = loss.units(y.T, weight)
+    y = (y - shift[:, None]) / scale[:, None]
+    start = loss.start(y.T, weight)
+    assert start.shape == (K,)
+    if name == "huber":
+        np.testing.assert_array_equal(start, 0)
+        return
+    value, _ = loss.value_and_gradient(y, np.tile(start[:, None], B), weight)
+    for k in range(K):
+        for other in [*y.ravel(), *(start[k] + [-1e-3, 1e-3])]:
+            o = np.tile(start[:, None], B)
+            o[k] = other
+            assert value <= loss.value_and_gradient(y, o, weight)[0] + 1e-12
+
+
+def test_targets_are_standardised_but_those_of_a_log_link():
+    rng = np.random.default_rng(5)
+    y, counts = rng.poisson(3.0, size=(20, 2)) * [1.0, 10.0], rng.integers(1, 4, size=20)
+    repeated = np.repeat(y, counts, axis=0)
+    for name, loss in REGRESSION_LOSSES.items():
+        shift, scale = loss().units(y, counts / counts.mean())
+        if name == "poisson":
+            np.testing.assert_array_equal(shift, 0)
+            np.testing.assert_allclose(scale, repeated.mean(axis=0))
+        else:
+            np.testing.assert_allclose(shift, repeated.mean(axis=0))
+            np.testing.assert_allclose(scale, repeated.std(axis=0))
+
+
+@pytest.mark.parametrize("q", [0.01, 0.25, 0.5, 0.7, 0.9, 0.999])
+@pytest.mark.parametrize("divisor", [1.0, 3.0, 0.7, 1e-3])
+def test_weighted_quantiles_are_those_of_the_repeated_values(q, divisor):
+    """Ties too, where rounding of the weights must not tip the balance."""
+    rng = np.random.default_rng(6)
+    for n in range(1, 12):
+        y, counts = rng.integers(6, size=(n, 2)) + 0.5, rng.integers(1, 4, size=n)
+        expected = np.quantile(np.repeat(y, counts, axis=0), q, axis=0, method="inverted_cdf")
+        np.testing.assert_array_equal(weighted_quantiles(y, counts / divisor, q), expected)
+
+
+def test_several_quantiles_are_sorted_and_given_in_the_order_asked_for():
+    loss = LOSSES["quantile"]((0.9, 0.1, 0.5, 0.2))
+    o = np.array([[1.0, 2.0, 3.0, 4.0], [4.0, 1.0, 3.0, 2.0]])
+    np.testing.assert_array_equal(loss.inverse_link(o), [[4.0, 1.0, 3.0, 2.0]] * 2)
+    np.testing.assert_array_equal(loss.scored(o), [[4.0], [2.0]])  # of the quantile 0.2
+
+
+@pytest.mark.parametrize("quantile", [0.3, (0.3,)])
+def test_one_quantile_leaves_the_outputs_where_they_are(quantile):
+    loss, o = LOSSES["quantile"](quantile), np.array([[1.0, 3.0, 2.0]])
+    np.testing.assert_array_equal(loss.inverse_link(o), o)
+    np.testing.assert_array_equal(loss.scored(o), o)

@@ -64,6 +64,8 @@ def make_targets(loss, K, n, rng):
         return rng.integers(K, size=(n, 1))
     if loss == "binary_log_loss":
         return rng.integers(2, size=(n, K)).astype(float)
+    if loss == "poisson":
+        return rng.poisson(1.0, size=(n, K)).astype(float)
     return rng.standard_normal((n, K))
 
 
@@ -88,7 +90,7 @@ def learn(network, theta, rows, loss="squared_error", **settings):
     gradient = np.full_like(theta, np.nan)
     settings = {"total": 1.0} | settings
     with one_thread:
-        value = network.loss_and_gradient(theta, gradient, rows, LOSSES[loss], **settings)
+        value = network.loss_and_gradient(theta, gradient, rows, LOSSES[loss](), **settings)
     return value, gradient
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
+from skrnn._losses import REGRESSION_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -224,7 +225,14 @@ def weighted_fits(draw):
         "random_state": draw(st.integers(0, 5)),
     }
     if draw(st.booleans()):
-        return RNNRegressor(**parameters), items, y + rng.integers(2, size=n), weight
+        loss = draw(st.sampled_from(sorted(REGRESSION_LOSSES)))
+        quantile = draw(st.sampled_from([0.5, (0.7, 0.3)]))
+        reg = RNNRegressor(loss=loss, quantile=quantile, **parameters)
+        return reg, items, y + rng.integers(1, 3, size=n), weight
+    if draw(st.booleans()):
+        class_weight = draw(st.sampled_from([None, "balanced", {1: 2.5}, [{0: 0.5}, {1: 3.0}]]))
+        labels = np.column_stack([y == 1, rng.integers(2, size=n)]).astype(int)
+        return RNNClassifier(class_weight=class_weight, **parameters), items, labels, weight
     class_weight = draw(st.sampled_from([None, "balanced", {0: 1.0, 1: 2.5, 2: 0.5}]))
     return RNNClassifier(class_weight=class_weight, **parameters), items, y, weight
 

@@ -60,7 +60,7 @@ def objective(case, network):
     """The loss of all rows, with its gradient, as a function of (theta, gradient)."""
     sequences = Sequences.stacked(case["steps"], case["lengths"])
     rows = Rows(sequences, case["targets"], case["sample_weight"]).longest_first()
-    loss, total = LOSSES[str(case["loss"])], len(sequences)
+    loss, total = LOSSES[str(case["loss"])](), len(sequences)
     return lambda theta, gradient: network.loss_and_gradient(
         theta, gradient, rows, loss, total=total
     )
