@@ -3,9 +3,9 @@
 import textwrap
 
 SUMMARY = """
-Recurrent layers read each sequence step by step; a dense layer on the state after the last step
-gives the output. Trained by backpropagation through time, with the gradient clipped by its L2 norm,
-on sequences of any and of different lengths.
+Recurrent layers read each sequence step by step; a dense layer on what the readout takes of their
+states gives the output, one a sequence or one a step. Trained by backpropagation through time, with
+the gradient clipped by its L2 norm, on sequences of any and of different lengths.
 
 X may be a table (n, p) whose rows are flattened sequences, an array (n, T, D) of n sequences of T
 steps of D features, or a list, object array or Series of n sequences, each (T_i, D) or (T_i,), as
@@ -19,6 +19,25 @@ cell : {"rnn_tanh", "rnn_relu", "gru", "lstm"}, default="gru"
     The recurrence [1]_ [2]_ [3]_.
 hidden_layer_sizes : int or array-like of int, default=(64,)
     Units of each recurrent layer; layers are stacked. An int is one layer.
+bidirectional : bool, default=False
+    Whether every layer also reads each sequence from its own end to its start [7]_, with weights of
+    its own, and hands on both states. Excludes `bptt_steps`, `step` and `forecast`.
+readout : {"last", "mean", "max", "step"}, default="last"
+    What the outputs are read from: the state after the last step (of both directions, the final
+    state of each), the mean of the states over all steps, the greatest value of each unit; or, with
+    "step", the state after every step, for one target and one output a step.
+initial_state : {"zeros", "normal", "learned"}, default="zeros"
+    The state before the first step: zero; drawn for each batch in `fit`, normal with standard
+    deviation 0.1, and zero at predict; or a parameter of each layer.
+dropout : float, default=0.0
+    Probability, in [0, 1), that a state is dropped on its way to the next layer or to the readout,
+    in `fit` alone; one mask a sequence, the same at all its steps [8]_.
+categorical_features : array-like of {bool, int, str} or None, default=None
+    Which of the D features of a step are integer codes: a mask of D booleans, their numbers, or
+    their names where sequences are frames. Each code is replaced by a vector that is learned [9]_.
+    Codes that did not occur at fit share one, which is zero.
+embedding_dim : int or array-like of int, default=16
+    Length of these vectors; an int for all categorical features, or one for each.
 features_per_step : int or None, default=None
     Features D of a time step where X is a table of two dimensions: its rows are then p / D steps of
     D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
@@ -36,9 +55,10 @@ max_grad_norm : float or None, default=1.0
     Gradients whose L2 norm, over all weights together, is larger are scaled down to it [5]_. None
     does not clip.
 bptt_steps : int or None, default=None
-    Steps at the end of each sequence that the gradient goes back over (truncated backpropagation
-    through time [6]_); what comes before is read, but its memory and time for the way back are
-    saved. None goes back over all of them.
+    Steps that the gradient goes back over (truncated backpropagation through time [6]_), which also
+    bounds the memory. For the readout "last" they are those at the end of each sequence; what comes
+    before is read, but saves the way back. For the others, sequences are learned from in windows of
+    so many steps, each from the state that the one before left. None goes back over all steps.
 shuffle : bool, default=True
     Whether to draw new batches each epoch. If so, the result depends on neither the order of the
     sequences nor on whether one is repeated or weighted. If not, the order is the user's.
@@ -82,7 +102,13 @@ n_iter_ : int
 weights_ : dict of str to ndarray
     The weights: for layer 0 `W_xh_0` (G H, D), `W_hh_0` (G H, H), `b_h_0` (G H,) and, for "gru",
     `b_hn_0` (H,); likewise for the layers above; `W_ho` (K, H) and `b_o` (K,). G gates one below
-    the other: r, z, n for "gru"; i, f, g, o for "lstm".
+    the other: r, z, n for "gru"; i, f, g, o for "lstm". If `bidirectional`, the same once more with
+    `_reverse` at the end of the names, and 2 H columns for what reads both halves. With a learned
+    initial state, `h0_0` (H,) and for "lstm" `c0_0` (H,). For the first categorical feature `E_0`
+    (codes + 1, dimension), whose last row is that of unknown codes, for the second `E_1`.
+categories_ : list of ndarray, or None
+    The codes of every categorical feature, sorted: `E_0[k]` is the vector of `categories_[0][k]`.
+    None if there are no categorical features.
 loss_ : float
     Loss of the last epoch, the penalty included, averaged over its batches.
 loss_curve_ : list of float
@@ -107,6 +133,11 @@ REFERENCES = """
        ICML.
 .. [6] Williams & Peng (1990). An efficient gradient-based algorithm for on-line training of
        recurrent network trajectories. Neural Computation, 2(4).
+.. [7] Schuster & Paliwal (1997). Bidirectional recurrent neural networks. IEEE Transactions on
+       Signal Processing, 45(11).
+.. [8] Gal & Ghahramani (2016). A theoretically grounded application of dropout in recurrent neural
+       networks. NIPS.
+.. [9] Bengio, Ducharme, Vincent & Jauvin (2003). A neural probabilistic language model. JMLR, 3.
 """
 
 

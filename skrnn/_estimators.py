@@ -37,8 +37,9 @@ from ._validation import (
     check_sample_weight,
     check_step_weight,
     check_target,
-    read_codes,
+    read_step,
     read_steps,
+    require_codes,
     require_valid_rows,
     step_targets,
     unchanged_on_error,
@@ -156,9 +157,11 @@ class BaseRNN(BaseEstimator):
         rng = copy.deepcopy(self._rng) if goes_on else check_random_state(self.random_state)
         design = self._make_design(rows)
         if goes_on and design != self._design:
+            pairs = zip(design._fields, self._design, design, strict=True)
+            changed = [f"{name} from {old!r} to {new!r}" for name, old, new in pairs if old != new]
             raise ValueError(
-                f"Cannot go on: the net was {self._design} and is now asked to be {design}. Fit "
-                "without warm_start, or leave cell, sizes and readout as they were."
+                f"Cannot go on with a net that changes {', '.join(changed)}. Fit without "
+                "warm_start, or leave it as it was."
             )
         self._design = design
         network = ParallelNetwork(design)
@@ -197,7 +200,9 @@ class BaseRNN(BaseEstimator):
         targets[heard] = codes
         rows = Rows(given.sequences, targets, weight, per_step)
         rows = rows.take(np.flatnonzero(rows.weights_of_sequences()))
-        rows = rows._replace(sequences=self._embed(rows.sequences, reset=not goes_on))
+        if not goes_on:
+            self.categories_ = self._learn_categories(rows.sequences)
+        rows = rows._replace(sequences=self._embed(rows.sequences))
         return rows.in_canonical_order() if self.shuffle else rows
 
     def _read_weight(self, sample_weight, given, n_targets):
@@ -215,26 +220,29 @@ class BaseRNN(BaseEstimator):
     def _read(self, X, *, reset, dtype):
         steps, lengths = read_steps(self, X, self.features_per_step, reset=reset, dtype=dtype)
         require_valid_steps(steps, lengths)
+        if reset:
+            names = getattr(self, "feature_names_in_", None) if self._kind == "sequences" else None
+            self._categorical = which_features(self.categorical_features, steps.shape[1], names)
+        require_codes(steps, lengths, self._categorical)
         present = present_steps(steps)
         sequences = Sequences.from_steps(steps, lengths, present)
         rectangular = self._kind == "tabular" or getattr(unwrap(X), "ndim", 0) == 3
         return _Reading(sequences, lengths, present, rectangular)
 
-    def _embed(self, sequences, *, reset):
+    def _learn_categories(self, sequences):
+        """Codes of every categorical feature in the sequences that are learned from."""
+        if not self._categorical:
+            return None
+        steps = sequences.values[sequences.rows()]
+        return [np.unique(steps[:, feature]) for feature in self._categorical]
+
+    def _embed(self, sequences):
         """Codes of categorical features as 0, 1, ..., what is not known as the number after."""
-        if reset:
-            D, names = sequences.values.shape[1], getattr(self, "feature_names_in_", None)
-            names = names if self._kind == "sequences" else None
-            self._categorical = which_features(self.categorical_features, D, names)
-            self.categories_ = None
         if not self._categorical:
             return sequences
-        columns = read_codes(sequences, self._categorical)
-        if reset:
-            self.categories_ = [np.unique(codes) for codes in columns]
         values = sequences.values.copy()
-        known = zip(self._categorical, columns, self.categories_, strict=True)
-        for feature, codes, categories in known:
+        for feature, categories in zip(self._categorical, self.categories_, strict=True):
+            codes = values[:, feature]
             places = np.searchsorted(categories, codes).clip(max=len(categories) - 1)
             unknown = categories[places] != codes
             values[:, feature] = np.where(unknown, len(categories), places)
@@ -353,7 +361,7 @@ class BaseRNN(BaseEstimator):
     def _batch(self, network, batch, rng):
         """Number of targets, and the loss with its gradient as a function of theta."""
         n = len(batch.sequences)
-        total = len(_heard(batch)[0]) if batch.per_step else n
+        total = max(1, len(_heard(batch)[0])) if batch.per_step else n
         drawn = self.dropout or self.initial_state == "normal"
         settings = {
             "total": total,
@@ -395,7 +403,7 @@ class BaseRNN(BaseEstimator):
     def _read_to_predict(self, X):
         check_is_fitted(self)
         given = self._read(X, reset=False, dtype=self._theta.dtype)
-        return given._replace(sequences=self._embed(given.sequences, reset=False))
+        return given._replace(sequences=self._embed(given.sequences))
 
     def _raw(self, given):
         """Raw outputs (n, n_outputs_); with readout "step" of all steps that are there."""
@@ -476,13 +484,19 @@ class BaseRNN(BaseEstimator):
             If the net is bidirectional: its backward half starts at the end of a sequence.
         """
         network = self._stream("step")
-        x, views = self._read_step(x_t), network.weights(self._theta)
+        x = read_step(x_t, self._design.n_in, self._theta.dtype)
+        views = network.weights(self._theta)
         before = _standing(network, views, state, len(x))
-        if np.isfinite(x).all():
-            after = network.step(views, self._embed_step(x), before)
-        else:
-            after = self._step_of_some(network, views, x, before)
-        return self._of_step(network.read_out(views, after)), _state(after)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(x).all():
+                after = network.step(views, self._embed_step(x), before)
+            else:
+                after = self._step_of_some(network, views, x, before)
+            raw = network.read_out(views, after)
+        if not np.isfinite(raw).all():
+            row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
+            raise ValueError(f"The output for row {row} is not finite: x_t is too large. {_CALM}")
+        return self._of_step(raw), _state(after)
 
     def _stream(self, method):
         """The net, if it can go through time step by step."""
@@ -496,23 +510,13 @@ class BaseRNN(BaseEstimator):
             )
         return _stateless(self._design)
 
-    def _read_step(self, x_t):
-        """Features (n, D) of one step, rows being whole or all NaN."""
-        D = self._design.n_in
-        x = np.asarray(x_t).astype(self._theta.dtype, copy=False)
-        x = x[:, None] if x.ndim == 1 and D == 1 else x
-        if x.ndim != 2 or x.shape[1] != D:
-            raise ValueError(
-                f"x_t has shape {np.shape(x_t)}, expected (n, {D}): one step of n sequences, a row "
-                "each. For a single sequence pass x_t[None]."
-            )
-        return x
-
     def _embed_step(self, x):
         if not self._categorical:
             return x.T
-        steps = Sequences.stacked(x, np.ones(len(x), dtype=int))
-        return self._embed(steps, reset=False).values.T
+        lengths = np.ones(len(x), dtype=int)
+        require_codes(x, lengths, self._categorical)
+        steps = Sequences.stacked(x, lengths)
+        return self._embed(steps).values.T
 
     def _step_of_some(self, network, views, x, before):
         """A step of the sequences whose row is not NaN; the others stay where they stand."""
@@ -652,7 +656,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of classes, which is not supported. Fit one classifier a "
-                "column, by sklearn.multioutput.MultiOutputClassifier."
+                "column, by sklearn.multioutput.MultiOutputClassifier; or, if a column is a step, "
+                'set readout="step".'
             )
         if not kind.startswith("multilabel"):
             y = column_or_1d(y, warn=True)
@@ -1115,13 +1120,21 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
                 f"{self.n_outputs_} outputs. Fit it to predict the step that comes next: all "
                 "features, and nothing else."
             )
+        views, future = stream.weights(self._theta), []
         with _calculating():
             standing = make_network(self._design).after(self._theta, given.sequences)
-        views, future = stream.weights(self._theta), []
-        for _ in range(n_steps):
-            future.append(self._of_step(stream.read_out(views, standing)))
-            standing = stream.step(views, future[-1].reshape(-1, D).T, standing)
-        return np.stack(future, axis=1)
+            for _ in range(n_steps):
+                future.append(self._of_step(stream.read_out(views, standing)))
+                standing = stream.step(views, future[-1].reshape(-1, D).T, standing)
+        future = np.stack(future, axis=1)
+        bounded = np.abs(future) < np.finfo(future.dtype).max
+        if not bounded.all():
+            i = np.nonzero(~bounded)[0][0]
+            raise ValueError(
+                f"The forecast of sequence {i} grows beyond all bounds. Forecast fewer steps, or "
+                f"fit again. {_CALM}"
+            )
+        return future
 
 
 _CALM = (
@@ -1197,17 +1210,32 @@ def _standing(network, views, state, n):
     """Where n sequences stand, by what `step` gave before."""
     if state is None:
         return network.before(views, n)
+    names = [
+        [f"{name}_{i}" for name in "hc"[: layer.n_states]]
+        for i, layer in enumerate(network.chain.layers)
+    ]
+    widths = {"pooled": network.chain.n_out}
+    for layer, own in zip(network.chain.layers, names, strict=True):
+        widths |= dict.fromkeys(own, layer.n_hidden)
+    _require_state(state, widths, n)
+    layers = [[state[name].T for name in own] for own in names]
+    return Standing(layers, state["pooled"].T, state["steps"])
+
+
+def _require_state(state, widths, n):
+    """Refuse all but `steps` (n,) and arrays (n, width) of these names and widths."""
     try:
-        layers = [
-            [state[f"{name}_{i}"].T for name in "hc"[: layer.n_states]]
-            for i, layer in enumerate(network.chain.layers)
-        ]
-        standing = Standing(layers, state["pooled"].T, state["steps"])
-    except (KeyError, TypeError, AttributeError):
-        raise ValueError("state must be what step returned for this estimator, or None.") from None
-    if len(standing.count) != n:
+        shapes = {name: array.shape for name, array in state.items()}
+        n_rows = len(state["steps"])
+    except (AttributeError, KeyError, TypeError):
+        shapes, n_rows = None, 0
+    if shapes != {name: (n_rows, width) for name, width in widths.items()} | {"steps": (n_rows,)}:
         raise ValueError(
-            f"x_t has {n} rows, but state is of {len(standing.count)} sequences: pass a row for "
-            "each of them, all NaN where there is none."
+            "state must be what step returned for this estimator, or None. Rows may be taken from "
+            "it, of every array the same."
         )
-    return standing
+    if n_rows != n:
+        raise ValueError(
+            f"x_t has {n} rows, but state is of {n_rows} sequences: pass a row for each of them, "
+            "all NaN where there is none."
+        )

@@ -342,7 +342,7 @@ class Unidirectional(Network):
             [h.copy() for h in state] if state else layer.zero_state(n)
             for layer, state in zip(self.chain.layers, start, strict=True)
         ]
-        return Standing(layers, layers[-1][0], np.zeros(n, self.dtype))
+        return Standing(layers, layers[-1][0].copy(), np.zeros(n, self.dtype))
 
     def after(self, theta, sequences):
         """Where the sequences stand after all their steps."""

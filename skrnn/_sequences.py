@@ -407,7 +407,7 @@ def require_valid_steps(steps, lengths):
     bad = np.isinf(steps).any(axis=1)
     if bad.any():
         raise ValueError(
-            f"Input X contains infinity: {_place(starts, bad)}, or what is too large for "
+            f"Input X contains infinity: {place_of(lengths, bad)}, or what is too large for "
             f"{steps.dtype}. Replace it, or mark the whole step as absent by NaN."
         )
     missing = np.isnan(steps)
@@ -416,7 +416,7 @@ def require_valid_steps(steps, lengths):
     if bad.any():
         raise ValueError(
             f"Input X contains NaN in some features of a step but not in all: "
-            f"{_place(starts, bad)}. Impute them, for example by "
+            f"{place_of(lengths, bad)}. Impute them, for example by "
             "skrnn.preprocessing.StepTransformer(SimpleImputer()), or mark the whole step as "
             "absent by NaN."
         )
@@ -428,8 +428,9 @@ def require_valid_steps(steps, lengths):
         )
 
 
-def _place(starts, bad):
-    row = bad.argmax()
+def place_of(lengths, bad):
+    """Where the first bad one of the steps of all sequences stands, in words."""
+    row, starts = bad.argmax(), _starts(lengths)
     i = np.searchsorted(starts, row, side="right") - 1
     return f"sequence {i}, step {row - starts[i]}"
 

@@ -1,13 +1,14 @@
 """Checking what users hand in against what an estimator was fitted on."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import narwhals as nw
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._sequences import LAYOUT, items_of, kind_of, stack_items, stack_table, unwrap
+from ._sequences import LAYOUT, items_of, kind_of, place_of, stack_items, stack_table, unwrap
 
 
 def read_steps(estimator, X, features_per_step, *, reset, dtype=None):
@@ -106,9 +107,9 @@ def check_target(y, dtype):
     try:
         y = check_array(y, ensure_2d=False, allow_nd=True, dtype=dtype, input_name="y")
     except ValueError as error:
-        if "setting an array element" not in str(error):
+        if not any(words in str(error) for words in ("setting an array element", "ambiguous")):
             raise
-        raise ValueError(f"y is ragged. {_TARGET}") from None
+        raise ValueError(f"y is ragged, or holds arrays. {_TARGET}") from None
     if y.ndim not in (1, 2):
         raise ValueError(f"y has shape {y.shape}. {_TARGET}")
     if y.dtype == object and len({isinstance(label, str) for label in y.ravel()}) > 1:
@@ -116,7 +117,10 @@ def check_target(y, dtype):
     return y
 
 
-_TARGET = "Expected one target a sequence, (n,) or (n, n_outputs)."
+_TARGET = (
+    "Expected one target a sequence, (n,) or (n, n_outputs). For one target a step, set "
+    'readout="step".'
+)
 
 
 def check_sample_weight(sample_weight, n, of="sequence"):
@@ -142,21 +146,21 @@ def check_sample_weight(sample_weight, n, of="sequence"):
 def step_targets(y, lengths, present):
     """Targets of the steps that are there, one below the other, from one target for every step."""
     flat = _stack_steps(y, lengths, "y", _STEP_TARGETS)
-    return flat if present is None else flat[present]
+    flat = flat if present is None else flat[present]
+    if flat.dtype == object and not any(isinstance(value, str) for value in flat.flat):
+        return np.array(flat.tolist())  # numbers, whatever may have stood at absent steps
+    return flat
 
 
 def check_step_weight(sample_weight, lengths, present):
     """Weights of the steps that are there, from weights of sequences or of steps."""
     n = len(lengths)
-    if sample_weight is None or _ndim_of_items(sample_weight) == 0:
+    if sample_weight is None or not _is_per_step(sample_weight):
         weight = np.repeat(check_sample_weight(sample_weight, n), lengths)
-    else:
-        weight = _stack_steps(sample_weight, lengths, "sample_weight", _STEP_WEIGHTS)
-        weight = check_sample_weight(weight, lengths.sum(), "step")
+        return weight if present is None else weight[present]
+    weight = _stack_steps(sample_weight, lengths, "sample_weight", _STEP_WEIGHTS)
     weight = weight if present is None else weight[present]
-    if not weight.any():
-        raise ValueError("The sample_weight of every step is zero: no weight is left to fit.")
-    return weight
+    return check_sample_weight(weight, len(weight), "step")
 
 
 _STEP_TARGETS = (
@@ -166,9 +170,11 @@ _STEP_TARGETS = (
 _STEP_WEIGHTS = "Expected one weight a sequence, (n,), or one a step as y."
 
 
-def _ndim_of_items(values):
-    items = items_of(values)
-    return np.ndim(values) - 1 if items is None else max(map(np.ndim, items), default=0)
+def _is_per_step(weight):
+    items = items_of(weight)
+    if items is None:
+        return np.ndim(weight) > 1
+    return any(hasattr(item, "__len__") and not isinstance(item, str) for item in items)
 
 
 def _stack_steps(values, lengths, name, expected):
@@ -177,12 +183,14 @@ def _stack_steps(values, lengths, name, expected):
         values = np.asarray(values)
     items = items_of(values)
     items = np.asarray(values) if items is None else items
+    if isinstance(items, np.ndarray) and items.ndim == 0:
+        raise ValueError(f"{name} is a {type(values).__name__}. {expected}")
     if len(items) != len(lengths):
         raise ValueError(
             f"X has {len(lengths)} sequences, but {name} has {len(items)} targets: found input "
             f"variables with inconsistent numbers of samples. {expected}"
         )
-    parts = [np.asarray(item) for item in items]
+    parts = [_steps_of(item, f"{name}[{i}]", expected) for i, item in enumerate(items)]
     for i, (part, length) in enumerate(zip(parts, lengths.tolist(), strict=True)):
         if part.ndim == 0:
             raise ValueError(f"{name} has one value for sequence {i}, not one a step. {expected}")
@@ -195,14 +203,48 @@ def _stack_steps(values, lengths, name, expected):
                 f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}. "
                 f"{expected}"
             )
-    return np.concatenate(parts)
+    texts = {part.dtype.kind in "US" for part in parts}
+    return np.concatenate(parts, dtype=object if len(texts) > 1 else None)  # no number as text
+
+
+def _steps_of(item, name, expected):
+    try:
+        part = np.asarray(item)
+    except ValueError:
+        raise ValueError(f"{name} is not rectangular. {expected}") from None
+    if part.ndim > 2:
+        raise ValueError(f"{name} has shape {part.shape}. {expected}")
+    return part
+
+
+def read_step(x_t, D, dtype):
+    """Features (n, D) of one step of n sequences; (n,) will do where D is 1."""
+    try:
+        x = np.asarray(x_t)
+        if x.dtype.kind in "cUSmM":
+            raise TypeError
+        with np.errstate(over="ignore"):  # infinity is refused
+            x = x.astype(dtype, copy=False)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(
+            f"x_t must be an array of real numbers of shape (n, {D}), got {x_t!r:.80}."
+        ) from None
+    x = x[:, None] if x.ndim == 1 and D == 1 else x
+    if x.ndim != 2 or x.shape[1] != D:
+        raise ValueError(
+            f"x_t has shape {np.shape(x_t)}, expected (n, {D}): one step of n sequences, a row "
+            "each. For a single sequence pass x_t[None]."
+        )
+    return x
 
 
 def require_valid_rows(x):
     """Refuse infinity, and rows that are NaN in part."""
     bad = np.isinf(x).any(axis=1)
     if bad.any():
-        raise ValueError(f"x_t contains infinity, in row {bad.argmax()}.")
+        raise ValueError(
+            f"x_t contains infinity, or what is too large for {x.dtype}, in row {bad.argmax()}."
+        )
     missing = np.isnan(x)
     bad = missing.any(axis=1) & ~missing.all(axis=1)
     if bad.any():
@@ -216,39 +258,42 @@ def which_features(features, D, names):
     """Numbers of features given by number, mask or name; None is none of them."""
     if features is None:
         return ()
-    features = np.asarray(features)
-    if features.dtype.kind == "b" and features.shape == (D,):
-        return tuple(np.flatnonzero(features).tolist())
-    if features.dtype.kind in "UO" and names is not None and set(features.tolist()) <= set(names):
-        return tuple(names.tolist().index(name) for name in features.tolist())
-    if features.dtype.kind in "iu" and features.ndim == 1:
-        inside = (features >= -D) & (features < D)
-        numbers = tuple((features % D).tolist())
-        if inside.all() and len(set(numbers)) == len(numbers):
-            return numbers
-    if features.size == 0:
-        return ()
-    known = "" if names is None else f", or of the names {names.tolist()}"
+    names = [] if names is None else names.tolist()
+    numbers = _numbers_of(list(features), D, names)
+    if numbers is not None and len(set(numbers)) == len(numbers):
+        return numbers
+    known = f", or of the names {names}" if names else ""
     raise ValueError(
-        f"categorical_features={features.tolist()!r} must be different numbers of features from 0 "
-        f"to {D - 1}, or a mask of {D} booleans{known}."
+        f"categorical_features={features!r} must be different numbers of features from 0 to "
+        f"{D - 1}, or a mask of {D} booleans{known}."
     )
 
 
-def read_codes(sequences, features):
-    """Integer codes of the steps of each of these features."""
-    codes = sequences.values[:, features]
-    bad = (codes != np.rint(codes)).any(axis=1)
+def _numbers_of(features, D, names):
+    """The same where they are a mask, names or numbers; None where they are something else."""
+    if len(features) == D and all(isinstance(f, (bool, np.bool_)) for f in features):
+        return tuple(np.flatnonzero(features).tolist())
+    if all(isinstance(f, str) and f in names for f in features):
+        return tuple(names.index(f) for f in features)
+    if all(_is_integer(f) and -D <= f < D for f in features):
+        return tuple(int(f) % D for f in features)
+    return None
+
+
+def _is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def require_codes(steps, lengths, features):
+    """Refuse steps at which one of these features is no integer."""
+    codes = steps[:, features]
+    bad = ((codes != np.rint(codes)) & ~np.isnan(codes)).any(axis=1)
     if bad.any():
-        row = bad.argmax()
-        i = np.searchsorted(sequences.starts, row, side="right") - 1
         raise ValueError(
-            f"A categorical feature is no integer code: sequence {i}, step "
-            f"{row - sequences.starts[i]} has {codes[row].tolist()}. Turn categories into "
-            "integers, for example by skrnn.preprocessing.TokenEncoder, or by "
-            "StepTransformer(OrdinalEncoder())."
+            f"A categorical feature is no integer code: {place_of(lengths, bad)} has "
+            f"{codes[bad.argmax()].tolist()}. Turn categories into integers, for example by "
+            "skrnn.preprocessing.TokenEncoder, or by StepTransformer(OrdinalEncoder())."
         )
-    return list(codes.T)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def test_quantiles_never_cross_and_come_in_the_order_asked_for(max_iter):
     assert p.shape == (len(X), len(q)) and reg.n_outputs_ == len(q)
     order = np.argsort(q, kind="stable")
     assert (np.diff(p[:, order]) >= 0).all()
-    assert (np.diff(reg._raw(reg._read_to_predict(X))[:, order]) < 0).any()  # the net's own do cross
+    assert (np.diff(reg._raw(reg._read_to_predict(X))[:, order]) < 0).any()
     ascending = fitted(X, y, loss="quantile", quantile=sorted(q), max_iter=max_iter)
     assert ascending.predict(X).shape == p.shape
     assert (np.diff(ascending.predict(X)) >= 0).all()
