@@ -403,28 +403,31 @@ def require_valid_steps(steps, lengths):
     """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
     if _is_finite(steps):
         return
+    require_no_infinity(steps, lengths)
     starts = _starts(lengths)
-    bad = np.isinf(steps).any(axis=1)
-    if bad.any():
-        raise ValueError(
-            f"Input X contains infinity: {place_of(lengths, bad)}, or what is too large for "
-            f"{steps.dtype}. Replace it, or mark the whole step as absent by NaN."
-        )
     missing = np.isnan(steps)
     absent = missing.all(axis=1)
     bad = missing.any(axis=1) & ~absent
     if bad.any():
         raise ValueError(
             f"Input X contains NaN in some features of a step but not in all: "
-            f"{place_of(lengths, bad)}. Impute them, for example by "
-            "skrnn.preprocessing.StepTransformer(SimpleImputer()), or mark the whole step as "
-            "absent by NaN."
+            f"{place_of(lengths, bad)}. Impute them by skrnn.preprocessing.StepImputer(), or mark "
+            "the whole step as absent by NaN."
         )
     empty = np.logical_and.reduceat(absent, starts)
     if empty.any():
         raise ValueError(
             f"Sequence {empty.argmax()} has no step left: all its features are NaN. Leave it out, "
             "with its target."
+        )
+
+
+def require_no_infinity(steps, lengths):
+    bad = np.isinf(steps).any(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"Input X contains infinity: {place_of(lengths, bad)}, or what is too large for "
+            f"{steps.dtype}. Replace it, or mark the whole step as absent by NaN."
         )
 
 

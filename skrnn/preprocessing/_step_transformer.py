@@ -2,22 +2,24 @@
 
 import copy
 from functools import partial
-from numbers import Integral
+from inspect import signature
 from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import config_context, get_config
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import OneToOneFeatureMixin, clone
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
-from skrnn._compat import HasMethods, Interval, fit_context
-from skrnn._sequences import items_of, unwrap
+from skrnn._compat import HasMethods, fit_context
+from skrnn._sequences import items_of
 from skrnn._validation import check_sample_weight, read_steps, unchanged_on_error
-from skrnn.preprocessing._containers import like_container, with_index_of
+from skrnn.preprocessing._base import SequenceTransformer
+from skrnn.preprocessing._containers import like_sequences, like_table
 
 
 def _inner_has(name):
@@ -27,7 +29,7 @@ def _inner_has(name):
     return check
 
 
-class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class StepTransformer(SequenceTransformer):
     """Apply a transformer of tables to the steps of sequences.
 
     The steps of all sequences are stacked into one table, one row a step; the transformer is fitted
@@ -63,6 +65,7 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
     See Also
     --------
+    StepImputer : Imputes from the same sequence, not from the same step.
     skrnn.RNNClassifier : Takes the same containers.
     skrnn.pad_sequences : Sequences as one array padded by NaN.
 
@@ -88,8 +91,8 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
     """
 
     _parameter_constraints: dict = {
+        **SequenceTransformer._parameter_constraints,
         "transformer": [HasMethods(["fit", "transform"])],
-        "features_per_step": [Interval(Integral, 1, None, closed="left"), None],
     }
 
     def __init__(self, transformer, *, features_per_step=None):
@@ -98,8 +101,6 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
 
     def __sklearn_tags__(self):
         tags, inner = super().__sklearn_tags__(), get_tags(self.transformer)
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
         tags.input_tags.positive_only = inner.input_tags.positive_only
         tags.target_tags.required = inner.target_tags.required
         tags.transformer_tags = copy.copy(inner.transformer_tags or tags.transformer_tags)
@@ -107,7 +108,7 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         return tags
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **metadata: Any) -> Self:
         """Fit the transformer on the steps of all sequences.
 
         Parameters
@@ -120,6 +121,10 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         sample_weight : array-like of shape (n,), default=None
             Weight of each sequence, repeated for its steps. Sequences of weight 0 are left out; the
             other weights count if `transformer` takes weights.
+        **metadata : dict
+            More for the `fit` of `transformer`; what has one value a sequence, or one a step, is
+            repeated as `y` is. With scikit-learn's metadata routing enabled, weights and metadata
+            go where they are requested.
 
         Returns
         -------
@@ -133,48 +138,76 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         TypeError
             If `transformer` has no `fit` and `transform`.
         """
+        inner = clone(self.transformer)
+        return self._fit_steps(inner, "fit", X, y, sample_weight, metadata, reset=True)
+
+    @available_if(_inner_has("partial_fit"))
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, **metadata: Any
+    ) -> Self:
+        """Go on fitting the transformer, on the steps of further sequences.
+
+        Parameters
+        ----------
+        X, y, sample_weight, **metadata : as in `fit`
+
+        Returns
+        -------
+        self
+            The fitted transformer. If fitting fails, it is exactly as it was before.
+        """
+        first = not hasattr(self, "transformer_")
+        inner = clone(self.transformer) if first else copy.deepcopy(self.transformer_)
+        return self._fit_steps(inner, "partial_fit", X, y, sample_weight, metadata, reset=first)
+
+    def _fit_steps(self, inner, method, X, y, sample_weight, metadata, *, reset):
         with unchanged_on_error(self), config_context(transform_output="default"):
-            steps, lengths = read_steps(self, X, self.features_per_step, reset=True)
-            weight = np.repeat(check_sample_weight(sample_weight, len(lengths)), lengths)
-            kept = ~_absent(steps) & (weight > 0)
+            steps, lengths = self._read(X, reset=reset)
+            weight = check_sample_weight(sample_weight, len(lengths))
+            kept = ~_absent(steps) & np.repeat(weight > 0, lengths)
             if not kept.any():
                 raise ValueError(
                     "X has no step to learn from: in every sequence (of those with a weight), the "
                     "features of all steps are NaN."
                 )
-            inner = clone(self.transformer)
+            if sample_weight is not None:
+                metadata = {**metadata, "sample_weight": weight}
+            given = self._metadata_for(inner, method, metadata)
+            given = {name: _of_steps(value, lengths, kept) for name, value in given.items()}
             targets = [] if y is None else [_targets_of_steps(y, lengths)[kept]]
-            weighted = sample_weight is not None and has_fit_parameter(inner, "sample_weight")
-            weights = {"sample_weight": weight[kept]} if weighted else {}
-            inner.fit(steps[kept], *targets, **weights)
+            getattr(inner, method)(steps[kept], *targets, **given)
             one = _rows(inner.transform, steps[[kept.argmax()]])
             self._step_widths = steps.shape[1], one.shape[1]
             self.transformer_ = inner
         return self
 
-    def transform(self, X: Any) -> Any:
-        """Transform the steps of all sequences.
-
-        Parameters
-        ----------
-        X : as in `fit`
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Where metadata go: to `fit` and `partial_fit` of this transformer and of the inner one.
 
         Returns
         -------
-        sequences or table, in the container of X
-            The steps transformed; those that are absent are NaN.
+        MetadataRouter
+            As scikit-learn's user guide of metadata routing describes it.
         """
-        check_is_fitted(self)
-        steps, lengths = read_steps(self, X, self.features_per_step, reset=False)
-        steps = _map_present(self.transformer_.transform, steps, self._step_widths[1])
-        if self._kind == "sequences":
-            return _like_sequences(X, steps, lengths, self._names_out)
-        table = steps.reshape(len(lengths), -1)
-        config = getattr(self, "_sklearn_output_config", {})
-        library = config.get("transform", get_config()["transform_output"])
-        if library == "default":
-            return _like_table(X, table, self._names_out)
-        return _frame(library, X, table, self._names_out())
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping.add(caller="partial_fit", callee="partial_fit")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(transformer=self.transformer, method_mapping=mapping)
+
+    def _metadata_for(self, inner, method, metadata):
+        """What the transformer requests; all but weights it cannot take if nothing is routed."""
+        if get_config()["enable_metadata_routing"]:
+            return process_routing(self, method, **metadata)["transformer"][method]
+        takes = signature(getattr(inner, method)).parameters
+        return {k: v for k, v in metadata.items() if k != "sample_weight" or k in takes}
+
+    def _read(self, X, *, reset):
+        """Infinity is left to the transformer."""
+        return read_steps(self, X, self.features_per_step, reset=reset)
+
+    def _transform_steps(self, steps, lengths):
+        return _map_present(self.transformer_.transform, steps, self._step_widths[1]), lengths
 
     @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
@@ -201,28 +234,8 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
         steps = _map_present(self.transformer_.inverse_transform, steps, D)
         names = partial(OneToOneFeatureMixin.get_feature_names_out, self)
         if self._kind == "sequences":
-            return _like_sequences(X, steps, lengths, names)
-        return _like_table(X, steps.reshape(len(lengths), -1), names)
-
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Choose the container of transformed tables; sequences come back as they came.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            "default" gives an array for an array and a frame for a frame; None changes nothing.
-
-        Returns
-        -------
-        self
-        """
-        if transform not in (None, "default", "pandas", "polars"):
-            raise ValueError(
-                f"transform={transform!r}, expected 'default', 'pandas', 'polars' or None."
-            )
-        if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # clone keeps it by this name
-        return self
+            return like_sequences(X, steps, lengths, names)
+        return like_table(X, steps.reshape(len(lengths), -1), names)
 
     @available_if(_inner_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -240,21 +253,10 @@ class StepTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=Non
             step for step those that the transformer makes from the names of the step's columns,
             with `step0_`, `step1_`, ... before them where they would not differ.
         """
-        # the mixin's method is scikit-learn's check of input_features
-        names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
-        steps = names.reshape(-1, self._step_widths[0])
-        outputs = [self.transformer_.get_feature_names_out(step) for step in steps]
-        flat = [name for step in outputs for name in step]
-        if len(set(flat)) < len(flat):
-            flat = [f"step{t}_{name}" for t, step in enumerate(outputs) for name in step]
-        return np.array(flat, dtype=object)
+        return super().get_feature_names_out(input_features)
 
-    def _names_out(self):
-        """Names of the outputs, None if the transformer cannot tell."""
-        try:
-            return self.get_feature_names_out()
-        except (AttributeError, ValueError):
-            return None
+    def _names_of_outputs(self, names):
+        return self.transformer_.get_feature_names_out(names)
 
 
 def _targets_of_steps(y, lengths):
@@ -277,6 +279,14 @@ def _targets_of_steps(y, lengths):
             f"Sequence {i} has {lengths[i]} steps, but y[{i}] has {counts[i]} targets."
         )
     return np.repeat(np.asarray(y), lengths, axis=0)
+
+
+def _of_steps(value, lengths, kept):
+    """Metadata of sequences as metadata of the steps that are kept; any other as they are."""
+    sized = hasattr(value, "__len__") and not isinstance(value, (str, dict))
+    if not sized or len(value) != len(lengths):
+        return value
+    return _targets_of_steps(value, lengths)[kept]
 
 
 def _absent(steps):
@@ -307,43 +317,3 @@ def _rows(function, steps):
             "must give a table of one row for every step."
         )
     return array
-
-
-# Back into the container that came in ----------------------------------------------------------
-
-
-def _like_sequences(X, steps, lengths, names):
-    """Steps one below the other as sequences in a container like X."""
-    X = unwrap(X)
-    if isinstance(X, np.ndarray) and X.ndim == 3:
-        return steps.reshape(*X.shape[:2], steps.shape[1])
-    names, parts = names(), np.split(steps, np.cumsum(lengths)[:-1])
-    parts = [_like_item(item, part, names) for item, part in zip(items_of(X), parts, strict=True)]
-    return like_container(X, parts)
-
-
-def _like_item(item, steps, names):
-    """Steps as one sequence like item: a frame if they have names, a Series, or an array."""
-    array = steps[:, 0] if steps.shape[1] == 1 and np.ndim(item) == 1 else steps
-    if isinstance(item, (np.ndarray, list, tuple)):
-        return array
-    known = nw.from_native(item, pass_through=True, allow_series=True)
-    if isinstance(known, nw.DataFrame) and names is not None:
-        return _frame(known.implementation, item, steps, names)
-    if isinstance(known, nw.Series) and array.ndim == 1:
-        series = nw.new_series(known.name, array, backend=known.implementation)
-        return with_index_of(item, series)
-    return array
-
-
-def _like_table(X, table, names):
-    """A table as a frame of the library of X, as an array if X is none or there are no names."""
-    frame = nw.from_native(X, pass_through=True)
-    names = names() if isinstance(frame, nw.DataFrame) else None
-    return table if names is None else _frame(frame.implementation, X, table, names)
-
-
-def _frame(library, X, values, names):
-    """Values (n, features) as a frame of the library, with the index of X where there is one."""
-    names = None if names is None else list(names)
-    return with_index_of(X, nw.from_numpy(values, names, backend=library))

@@ -10,8 +10,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA, IncrementalPCA
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -29,7 +30,7 @@ from sklearn.utils import estimator_checks
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
 from skrnn.datasets import make_adding_problem
-from skrnn.preprocessing import StepTransformer
+from skrnn.preprocessing import StepImputer, StepTransformer
 
 INNER = {
     "scaler": StandardScaler(),
@@ -409,6 +410,116 @@ def test_weight_zero_leaves_out_where_the_transformer_takes_no_weights():
     X = ragged()
     weighted = StepTransformer(PCA()).fit(X, sample_weight=[1, 0, 1, 1]).transformer_
     assert_allclose(weighted.mean_, np.concatenate([X[0], X[2], X[3]]).mean(axis=0))
+
+
+def halves(X):
+    return X[:2], X[2:]
+
+
+def test_partial_fit_learns_what_fit_does():
+    transformer = StepTransformer(StandardScaler())
+    weights = halves([2.0, 0.0, 1.0, 0.5])
+    for X, weight in zip(halves(ragged()), weights, strict=True):
+        assert transformer.partial_fit(X, sample_weight=weight) is transformer
+    whole = StepTransformer(StandardScaler()).fit(ragged(), sample_weight=np.concatenate(weights))
+    assert_allclose(transformer.transformer_.mean_, whole.transformer_.mean_)
+    assert_same(transformer.transform(ragged()), whole.transform(ragged()))
+
+
+def test_partial_fit_goes_on_from_fit_and_leaves_copies_alone():
+    first, second = halves(ragged())
+    transformer = StepTransformer(MinMaxScaler()).fit(first)
+    before = transformer.transformer_
+    low = before.data_min_
+    transformer.partial_fit(second)
+    assert_allclose(transformer.transformer_.data_min_, np.concatenate(ragged()).min(axis=0))
+    assert before.data_min_ is low and transformer.transformer_ is not before
+
+
+def test_partial_fit_is_there_if_the_transformer_has_it():
+    assert not hasattr(StepTransformer(PCA()), "partial_fit")
+    inner = IncrementalPCA(n_components=1)
+    out = StepTransformer(inner).partial_fit(ragged()).transform(ragged())
+    assert_same(out, by_hand(inner, ragged()))
+
+
+def test_a_partial_fit_that_fails_changes_nothing():
+    transformer = StepTransformer(StandardScaler()).fit(ragged())
+    before, seen = vars(transformer).copy(), transformer.transformer_.n_samples_seen_
+    bad = ragged()
+    bad[1][0, 0] = np.inf
+    for X in (bad, ragged(3), block().reshape(4, -1), [np.full((2, 2), np.nan)]):
+        with pytest.raises(ValueError):
+            transformer.partial_fit(X)
+    assert vars(transformer) == before
+    assert transformer.transformer_.n_samples_seen_ == seen
+
+
+# Metadata -------------------------------------------------------------------------------------
+
+
+class Listener(Recorder):
+    def fit(self, X, y=None, sample_weight=None, groups=None, note=None):
+        self.groups_, self.note_ = groups, note
+        return super().fit(X, y, sample_weight)
+
+
+def test_metadata_of_sequences_become_those_of_steps():
+    X, weight, groups = ragged(), [2.0, 0.0, 1.0, 0.5], ["p", "q", "r", "s"]
+    X[0][1] = np.nan
+    for given_, expected in (
+        (groups, list("pprrrrss")),
+        ([np.arange(T) for T in LENGTHS], [0, 2, 0, 1, 2, 3, 0, 1]),
+    ):
+        transformer = StepTransformer(Listener())
+        inner = transformer.fit(X, None, weight, groups=given_, note="four").transformer_
+        assert inner.groups_.tolist() == expected
+        assert inner.note_ == "four"
+
+
+def test_metadata_for_a_step_of_a_pipeline_inside():
+    weight = [2.0, 0.0, 1.0, 0.5]
+    transformer = StepTransformer(make_pipeline(StandardScaler(), PCA(1)))
+    inner = transformer.fit(ragged(), standardscaler__sample_weight=weight).transformer_
+    expected = StandardScaler().fit(np.concatenate(ragged()), None, np.repeat(weight, LENGTHS))
+    assert_allclose(inner[0].mean_, expected.mean_)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'groups'"):
+        StepTransformer(StandardScaler()).fit(ragged(), groups=weight)
+
+
+ROUTED = {
+    "transformer": lambda inner: inner,
+    "pipeline": make_pipeline,
+    "columns": lambda inner: ColumnTransformer([("all", inner, [0, 1])]),
+}
+
+
+@pytest.mark.parametrize("wrap", ROUTED.values(), ids=ROUTED)
+def test_metadata_are_routed_through_pipelines_to_where_they_are_requested(wrap):
+    weight = [2.0, 0.0, 1.0, 0.5]
+    recorded = np.repeat([2.0, 1.0, 0.5], [3, 4, 2])
+    with config_context(enable_metadata_routing=True):
+        asking = Listener().set_fit_request(sample_weight=True, groups=True)
+        transformer = StepTransformer(wrap(asking)).set_fit_request(sample_weight=True)
+        outer = make_pipeline(transformer, StepImputer())
+        outer.fit(ragged(), sample_weight=weight, groups=list("pqrs"))
+        inner = outer[0].transformer_
+        if not isinstance(inner, Listener):
+            inner = inner[0] if isinstance(inner, Pipeline) else inner.named_transformers_["all"]
+        assert_array_equal(inner.sample_weight_, recorded)
+        assert inner.groups_.tolist() == list("ppprrrrss")
+
+
+def test_routing_refuses_what_nobody_asked_for():
+    with config_context(enable_metadata_routing=True):
+        assert hasattr(StepTransformer(StandardScaler()).fit(ragged()), "transformer_")
+        with pytest.raises(UnsetMetadataPassedError, match="not explicitly set as requested"):
+            StepTransformer(StandardScaler()).fit(ragged(), sample_weight=[1, 1, 1, 1])
+        with pytest.raises(TypeError, match="unexpected argument"):
+            StepTransformer(StandardScaler()).fit(ragged(), nothing=[1, 1, 1, 1])
+        ignoring = StandardScaler().set_fit_request(sample_weight=False)
+        fitted = StepTransformer(ignoring).fit(ragged(), sample_weight=[1, 0, 1, 1])
+    assert fitted.transformer_.n_samples_seen_ == 9
 
 
 def test_supervision_and_sign_are_those_of_the_transformer():

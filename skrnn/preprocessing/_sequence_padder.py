@@ -1,0 +1,199 @@
+"""SequencePadder: sequences as one array, and back."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skrnn._compat import Interval, StrOptions
+from skrnn._sequences import Sequences, as_sequences
+from skrnn.preprocessing._base import SequenceTransformer, without_padding
+
+
+class SequencePadder(SequenceTransformer):
+    """Pad sequences to one length, and take the padding off again.
+
+    `skrnn.pad_sequences` as a transformer, whose length is that of the fit. The estimators need no
+    padding; tools that accept nothing but one numeric array do. Padded by NaN, an array trains and
+    predicts as its sequences do; other values are for libraries that have masks or lengths.
+
+    Parameters
+    ----------
+    length : int or None, default=None
+        Steps of the padded sequences. None is the length of the longest one at fit. A longer
+        sequence is an error: give `length`, or cut it by `SequenceShortener` before.
+    value : float, default=nan
+        What stands where no step is.
+    side : {"right", "left"}, default="right"
+        Whether the padding stands after the steps or before them ("post" and "pre" in Keras).
+    flatten : bool, default=False
+        Give the table (n, T D) of flattened sequences instead of the array (n, T, D).
+    features_per_step : int or None, default=None
+        Features D of a time step where X is a table of two dimensions: its rows are then p / D
+        steps of D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+
+    Attributes
+    ----------
+    length_ : int
+        Steps of the padded sequences.
+    n_features_in_ : int
+        Columns p of a table; features D of a step for sequences.
+    feature_names_in_ : ndarray of shape (n_features_in,)
+        Names of the columns, where X is a frame or holds frames, and they are all strings.
+
+    See Also
+    --------
+    skrnn.pad_sequences : A function for NaN.
+    skrnn.as_sequences : Sequences as an object array.
+
+    Notes
+    -----
+    Absent steps, those whose features are all NaN, at the ends of a sequence are padding already:
+    they are taken off first, and neither count as length nor come back. Those between other steps
+    stay NaN.
+
+    Examples
+    --------
+    >>> from skrnn.preprocessing import SequencePadder
+    >>> padder = SequencePadder(value=0.0, side="left", flatten=True)
+    >>> padder.fit_transform([[1.0, 2.0, 3.0], [4.0]])
+    array([[1., 2., 3.],
+           [0., 0., 4.]])
+    >>> [x.ravel().tolist() for x in padder.inverse_transform([[0.0, 5.0, 6.0]])]
+    [[5.0, 6.0]]
+    >>> [x.ravel().tolist() for x in padder.inverse_transform([[0.0, 0.0, 6.0]], lengths=[2])]
+    [[0.0, 6.0]]
+    """
+
+    _parameter_constraints: dict = {
+        **SequenceTransformer._parameter_constraints,
+        "length": [Interval(Integral, 1, None, closed="left"), None],
+        "value": [Real],
+        "side": [StrOptions({"right", "left"})],
+        "flatten": ["boolean"],
+    }
+
+    def __init__(
+        self, length=None, *, value=np.nan, side="right", flatten=False, features_per_step=None
+    ):
+        self.length = length
+        self.value = value
+        self.side = side
+        self.flatten = flatten
+        self.features_per_step = features_per_step
+
+    def _learn(self, steps, lengths):
+        lengths = without_padding(steps, lengths).lengths
+        self.length_ = self.length or max(1, int(lengths.max()))
+        self._require_room(lengths)
+
+    def transform(self, X: Any) -> Any:
+        """Pad sequences.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n, T, D), or table of shape (n, T D) if `flatten`
+            T is `length_`; float32 if all sequences are, else float64. A table is a frame if X is
+            one.
+
+        Raises
+        ------
+        ValueError
+            If X is not as at fit, or a sequence is longer than `length_`.
+        """
+        check_is_fitted(self)
+        sequences = without_padding(*self._read(X, reset=False))
+        self._require_room(sequences.lengths)
+        n, D = len(sequences), sequences.values.shape[1]
+        padded = np.full((n, self.length_, D), self.value, sequences.values.dtype)
+        rows = self._inside(sequences.lengths, self.length_).rows()
+        padded.reshape(-1, D)[rows] = sequences.values[sequences.rows()]
+        return self._as_table(X, padded.reshape(n, -1)) if self.flatten else padded
+
+    def inverse_transform(self, X: Any, lengths: Any = None) -> np.ndarray:
+        """Take the padding off.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, D), or table of shape (n, T D)
+            Padded sequences, as from `transform` or from elsewhere.
+        lengths : array-like of shape (n,), default=None
+            Steps of each sequence. None takes for padding what is `value` throughout, on the padded
+            side: give them if sequences may have such steps of their own at that end.
+
+        Returns
+        -------
+        ndarray of shape (n,) and dtype object
+            Item i is the i-th sequence as an array (T_i, D), as from `skrnn.as_sequences`.
+
+        Raises
+        ------
+        ValueError
+            If X is not as described, or lengths are out of range.
+        """
+        check_is_fitted(self)
+        steps, T = self._steps_of_padded(X)
+        if lengths is None:
+            lengths = self._find_lengths(steps, T)
+        else:
+            lengths = _check_lengths(lengths, len(steps) // T, T)
+        inside = self._inside(lengths, T)
+        return as_sequences([x.copy() for x in inside.of(steps)])
+
+    def _steps_of_padded(self, X):
+        """The steps of an array or a table of padded sequences, and how many each has."""
+        frame = nw.from_native(X, pass_through=True)
+        array = np.asarray(frame.to_numpy() if isinstance(frame, nw.DataFrame) else X)
+        D = self._step_widths[0]
+        rows = array.ndim == 2 and array.shape[1] % D == 0
+        if array.size == 0 or not (rows or (array.ndim == 3 and array.shape[2] == D)):
+            raise ValueError(
+                f"X has shape {array.shape}, expected padded sequences of {D} features a step: "
+                f"(n, T, {D}), or (n, T * {D})."
+            )
+        steps = array.reshape(-1, D)
+        return steps, len(steps) // len(array)
+
+    def _find_lengths(self, steps, T):
+        padding = np.isnan(steps) if np.isnan(self.value) else steps == self.value
+        real = ~padding.all(axis=1).reshape(-1, T)
+        inward = real if self.side == "left" else real[:, ::-1]
+        return np.where(real.any(axis=1), T - inward.argmax(axis=1), 0)
+
+    def _inside(self, lengths, T):
+        """Where in padded sequences of T steps, one below the other, those are that are real."""
+        before = T - lengths if self.side == "left" else 0
+        return Sequences(None, np.arange(len(lengths)) * T + before, lengths)
+
+    def _require_room(self, lengths):
+        longest = lengths.max()
+        if longest > self.length_:
+            raise ValueError(
+                f"Sequence {lengths.argmax()} has {longest} steps, but length is "
+                f"{self.length_}. Give SequencePadder(length={longest}), or cut sequences by "
+                f'SequenceShortener("last", k={self.length_}) before.'
+            )
+
+    def _names_of_steps(self, steps):
+        D = steps.shape[1]
+        names = steps[0] if self._kind == "sequences" else [f"x{j}" for j in range(D)]
+        return [names] * (self.length_ if self.flatten else 1)
+
+
+def _check_lengths(lengths, n, T):
+    lengths = np.asarray(lengths)
+    if lengths.shape != (n,) or lengths.dtype.kind not in "iu":
+        raise ValueError(
+            f"lengths must be {n} integers, one for every sequence; got shape {lengths.shape} of "
+            f"{lengths.dtype}."
+        )
+    if lengths.min() < 1 or lengths.max() > T:
+        i = np.argmax((lengths < 1) | (lengths > T))
+        raise ValueError(f"lengths[{i}] is {lengths[i]}, expected a number from 1 to {T}.")
+    return lengths.astype(np.intp)

@@ -1,0 +1,174 @@
+"""StepImputer: values for what is missing inside sequences."""
+
+from numbers import Real
+
+import numpy as np
+
+from skrnn._compat import Interval, StrOptions
+from skrnn._sequences import Sequences
+from skrnn.preprocessing._base import SequenceTransformer, without_padding
+
+
+class StepImputer(SequenceTransformer):
+    """Fill in what is missing inside sequences.
+
+    The estimators refuse a step that is partly NaN. This fills it, by default with the last value
+    of the feature in the same sequence, and can tell the network what was filled: by a mask, and by
+    the steps since the feature was last observed [1]_. Nothing comes from later in a sequence, so
+    that what was seen so far is filled as the whole sequence is, unless `leading="bfill"` asks for
+    it.
+
+    X comes back in the container that came in, as from `StepTransformer`.
+
+    Parameters
+    ----------
+    strategy : {"ffill", "mean", "median", "constant"}, default="ffill"
+        "ffill" repeats the last observed value of the feature in the sequence. "mean" and "median"
+        are those of the feature over all sequences of the fit; "constant" is `fill_value`.
+    leading : {"mean", "median", "constant", "bfill"}, default="mean"
+        With "ffill", what is put before the first observed value: as in `strategy`, or the first
+        observed value itself ("bfill"), which looks ahead. Where a sequence has no value of the
+        feature, "bfill" puts the mean.
+    fill_value : float, default=0.0
+        The value of "constant"; also the one of a feature that was never observed at fit.
+    absent : {"keep", "impute"}, default="keep"
+        What becomes of a step whose features are all NaN. "keep": it stays so, for the estimators
+        to skip, and with one feature a step, where nothing is missing in part, nothing is imputed.
+        "impute": it is filled as others are if it lies between steps that are there; absent steps
+        at the ends stay so even then, as they may be padding.
+    add_indicator : bool, default=False
+        Append for each feature whether it was missing, 1.0, or observed, 0.0, to every step.
+    add_time_since : bool, default=False
+        Append for each feature the steps since it was last observed before the step, or since the
+        sequence began, to every step.
+    features_per_step : int or None, default=None
+        Features D of a time step where X is a table of two dimensions: its rows are then p / D
+        steps of D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+
+    Attributes
+    ----------
+    statistics_ : ndarray of shape (D,)
+        What is put where no value of the sequence is.
+    n_features_in_ : int
+        Columns p of a table; features D of a step for sequences.
+    feature_names_in_ : ndarray of shape (n_features_in,)
+        Names of the columns, where X is a frame or holds frames, and they are all strings.
+
+    See Also
+    --------
+    StepTransformer : With `SimpleImputer` or `KNNImputer`, imputes each step on its own.
+    sklearn.impute.SimpleImputer : The same for tables.
+
+    Notes
+    -----
+    The appended features are those of all D features, missing at fit or not, so that their number
+    does not depend on the data; they stand behind the values, the mask first. The steps since the
+    last observation are 0 at the first step, and one more than before at each further one, counted
+    from the step of the observation: absent steps count, padding does not.
+
+    References
+    ----------
+    .. [1] Che, Purushotham, Cho, Sontag & Liu (2018), "Recurrent neural networks for multivariate
+       time series with missing values", Scientific Reports 8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrnn.preprocessing import StepImputer
+    >>> X = [np.array([[1.0, np.nan], [np.nan, 5.0], [np.nan, 6.0]]), np.array([[3.0, 7.0]])]
+    >>> imputer = StepImputer(add_indicator=True, add_time_since=True)
+    >>> imputer.fit_transform(X)[0]
+    array([[1., 6., 0., 1., 0., 0.],
+           [1., 5., 1., 0., 1., 1.],
+           [1., 6., 1., 0., 2., 1.]])
+    >>> imputer.get_feature_names_out(["a", "b"]).tolist()
+    ['a', 'b', 'missingindicator_a', 'missingindicator_b', 'timesince_a', 'timesince_b']
+    """
+
+    _parameter_constraints: dict = {
+        **SequenceTransformer._parameter_constraints,
+        "strategy": [StrOptions({"ffill", "mean", "median", "constant"})],
+        "leading": [StrOptions({"bfill", "mean", "median", "constant"})],
+        "fill_value": [Interval(Real, None, None, closed="neither")],
+        "absent": [StrOptions({"keep", "impute"})],
+        "add_indicator": ["boolean"],
+        "add_time_since": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        strategy="ffill",
+        *,
+        leading="mean",
+        fill_value=0.0,
+        absent="keep",
+        add_indicator=False,
+        add_time_since=False,
+        features_per_step=None,
+    ):
+        self.strategy = strategy
+        self.leading = leading
+        self.fill_value = fill_value
+        self.absent = absent
+        self.add_indicator = add_indicator
+        self.add_time_since = add_time_since
+        self.features_per_step = features_per_step
+
+    def _learn(self, steps, lengths):
+        strategy = self.leading if self.strategy == "ffill" else self.strategy
+        self.statistics_ = np.full(steps.shape[1], self.fill_value, dtype=np.float64)
+        if strategy != "constant":
+            missing = np.isnan(steps)
+            known = ~missing.all(axis=0)
+            observed = steps[~missing.all(axis=1)][:, known].astype(np.float64)
+            self.statistics_[known] = STATISTICS[strategy](observed, axis=0)
+
+    def _transform_steps(self, steps, lengths):
+        missing, sequences = np.isnan(steps), without_padding(steps, lengths)
+        parts = [self._fill(steps, lengths)]
+        if self.add_indicator:
+            parts.append(missing)
+        if self.add_time_since:
+            parts.append(_time_since(missing, np.repeat(sequences.starts, lengths)))
+        imputed = np.concatenate(parts, axis=1, dtype=steps.dtype)
+        absent = missing.all(axis=1)
+        if self.absent == "impute":
+            absent[sequences.rows()] = False
+        imputed[absent] = np.nan
+        return imputed, lengths
+
+    def _fill(self, steps, lengths):
+        if self.strategy == "ffill":
+            steps = _fill_forward(steps, lengths)
+            if self.leading == "bfill":  # there are no gaps but leading ones any more
+                steps = _fill_forward(steps[::-1], lengths[::-1])[::-1]
+        return np.where(np.isnan(steps), self.statistics_, steps)
+
+    def _names_of_outputs(self, names):
+        prefixes = {"missingindicator_": self.add_indicator, "timesince_": self.add_time_since}
+        added = [prefix for prefix, wanted in prefixes.items() if wanted]
+        return [prefix + name for prefix in ["", *added] for name in names]
+
+
+def _fill_forward(steps, lengths):
+    """Every gap filled with what was last observed before it in the sequence, if anything was."""
+    starts = np.repeat(Sequences.stacked(steps, lengths).starts, lengths)
+    observed = _last_observed(np.isnan(steps))
+    filled = np.take_along_axis(steps, np.maximum(observed, 0), axis=0)
+    return np.where(observed >= starts[:, None], filled, np.nan)
+
+
+def _time_since(missing, starts):
+    """Steps since the last observation before each step, or since the start of the sequence."""
+    before = np.roll(_last_observed(missing), 1, axis=0)
+    before[:1] = 0
+    return np.arange(len(missing))[:, None] - np.maximum(before, starts[:, None])
+
+
+def _last_observed(missing):
+    """For each value the row of the last one, up to it, that is not missing; -1 is none."""
+    rows = np.arange(len(missing))[:, None]
+    return np.maximum.accumulate(np.where(missing, -1, rows), axis=0)
+
+
+STATISTICS = {"mean": np.nanmean, "median": np.nanmedian, "bfill": np.nanmean}
