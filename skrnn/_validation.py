@@ -22,7 +22,7 @@ def read_steps(estimator, X, features_per_step, *, reset, dtype=None):
     if not reset and kind != estimator._kind:
         raise ValueError(_WRONG_KIND[kind].format(name=type(estimator).__name__))
     if kind == "tabular":
-        steps, lengths = stack_table(_read_table(estimator, X, reset), features_per_step)
+        steps, lengths = stack_table(read_table(estimator, X, reset), features_per_step)
     else:
         steps, lengths, names = stack_items(X)
         _check_step_features(estimator, steps.shape[1], names, features_per_step, reset)
@@ -32,7 +32,7 @@ def read_steps(estimator, X, features_per_step, *, reset, dtype=None):
         return steps if dtype is None else steps.astype(dtype, copy=False), lengths
 
 
-def _read_table(estimator, X, reset):
+def read_table(estimator, X, reset):
     frame = nw.from_native(X, pass_through=True)
     check = {"dtype": [np.float64, np.float32], "order": "C", "ensure_all_finite": False}
     try:

@@ -1,0 +1,522 @@
+"""Sequences of long frames are held against groups that pandas makes, and the way back."""
+
+import datetime as dt
+import pickle
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.model_selection import cross_val_predict, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+
+from skrnn import RNNClassifier, RNNRegressor
+from skrnn.preprocessing import SequencesFromLong, StepTransformer, from_long, to_long
+
+LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
+KEYS = {"id": "id", "time": "t"}
+# Rows out of order; sorted by time, "a" has u = 3, 2 and "b" has u = 4, 1, 5.
+ROWS = {
+    "id": ["b", "a", "b", "a", "b"],
+    "t": [3, 9, 1, 2, 7],
+    "u": [1.0, 2.0, 4.0, 3.0, 5.0],
+    "v": [10, 20, 40, 30, 50],
+    "y": ["no", "yes", "no", "yes", "no"],
+}
+EXPECTED = [[[3, 30], [2, 20]], [[4, 40], [1, 10], [5, 50]]]
+library = pytest.mark.parametrize("make", LIBRARIES.values(), ids=LIBRARIES)
+
+
+def lists(X):
+    return [x.tolist() for x in X]
+
+
+def without(*names):
+    return {name: values for name, values in ROWS.items() if name not in names}
+
+
+# Sequences ------------------------------------------------------------------------------------
+
+
+@library
+def test_rows_of_an_id_sorted_by_time_are_its_sequence(make):
+    X, y, ids = result = from_long(make(ROWS), **KEYS, target="y")
+    assert lists(X) == EXPECTED
+    assert y.tolist() == ["yes", "no"]
+    assert ids.tolist() == ["a", "b"]
+    assert X.shape == (2,) and X.dtype == object and all(x.dtype == np.float64 for x in X)
+    assert result._fields == ("X", "y", "ids")
+    assert from_long(make(without("y")), **KEYS).y is None
+
+
+@library
+def test_columns_are_the_features_in_their_order(make):
+    X = from_long(make(ROWS), **KEYS, columns=["v", "t", "u"]).X
+    assert lists(X) == [
+        [[30, 2, 3], [20, 9, 2]],
+        [[40, 1, 4], [10, 3, 1], [50, 7, 5]],
+    ]
+    assert from_long(make(ROWS), **KEYS, columns="v").X[0].tolist() == [[30], [20]]
+
+
+@library
+def test_float32_stays_float32_if_all_columns_are(make):
+    rows = ROWS | {"u": np.array(ROWS["u"], dtype=np.float32)}
+    for time_delta in (False, True):
+        X = from_long(make(rows), **KEYS, columns="u", time_delta=time_delta).X
+        assert {x.dtype for x in X} == {np.dtype(np.float32)}
+        X = from_long(make(rows), **KEYS, columns=["u", "v"], time_delta=time_delta).X
+        assert {x.dtype for x in X} == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pl.DataFrame,
+        pa.table,
+        lambda rows: pa.table(rows).to_pandas(types_mapper=pd.ArrowDtype),
+        lambda rows: pd.DataFrame(rows).convert_dtypes(),
+    ],
+    ids=["polars", "pyarrow", "pandas with arrow", "pandas nullable"],
+)
+def test_missing_features_are_nan(build):
+    rows = {"id": [1, 1, 1], "t": [1, 2, 3], "i": [1, None, 3], "b": [True, False, None]}
+    X = from_long(build(rows | {"f": [None, 0.5, np.nan]}), **KEYS).X
+    assert_array_equal(X[0], [[1, 1, np.nan], [np.nan, 0, 0.5], [3, np.nan, np.nan]])
+
+
+IDS = {
+    "text": (["b", "a", "b", "a", "b"], ["a", "b"]),
+    "integers": ([10, 9, 10, 9, 10], [9, 10]),
+    "negative": ([1, -1, 1, -1, 1], [-1, 1]),
+    "floats": ([0.5, -np.inf, 0.5, -np.inf, 0.5], [-np.inf, 0.5]),
+    "booleans": ([True, False, True, False, True], [False, True]),
+    "dates": (
+        [dt.datetime(2020, 1, 1 + k) for k in (1, 0, 1, 0, 1)],
+        np.array(["2020-01-01", "2020-01-02"], dtype="M8[us]").tolist(),
+    ),
+}
+
+
+@library
+@pytest.mark.parametrize(("values", "expected"), IDS.values(), ids=IDS)
+def test_ids_are_ascending(make, values, expected):
+    X, _, ids = from_long(make(ROWS | {"id": values}), **KEYS, columns=["u", "v"])
+    assert ids.tolist() == expected
+    assert lists(X) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(ROWS).astype({"id": pd.CategoricalDtype(["b", "c", "a"]), "y": "category"}),
+        pl.DataFrame(ROWS).with_columns(pl.col("id", "y").cast(pl.Categorical)),
+        pa.table(ROWS).set_column(0, "id", pa.array(ROWS["id"]).dictionary_encode()),
+    ],
+    ids=LIBRARIES,
+)
+def test_categories_are_what_they_stand_for(frame):
+    X, y, ids = from_long(frame, **KEYS, target="y")
+    assert lists(X) == EXPECTED
+    assert ids.tolist() == ["a", "b"] and y.tolist() == ["yes", "no"]
+
+
+# Times ----------------------------------------------------------------------------------------
+
+DAY = 86400.0
+DATES = [dt.datetime(2020, 1, day) for day in ROWS["t"]]
+TIMES = {
+    "integers": (ROWS["t"], 1.0),
+    "int8": (np.array(ROWS["t"], dtype=np.int8), 1.0),
+    "unsigned": (np.array(ROWS["t"], dtype=np.uint8), 1.0),
+    "floats": ([t / 4 for t in ROWS["t"]], 0.25),
+    "datetimes": (DATES, DAY),
+    "zoned": ([date.replace(tzinfo=dt.UTC) for date in DATES], DAY),
+    "durations": ([date - DATES[1] for date in DATES], DAY),
+}
+
+
+@library
+@pytest.mark.parametrize(("times", "unit"), TIMES.values(), ids=TIMES)
+def test_time_deltas_are_a_feature_on_request(make, times, unit):
+    X = from_long(make(ROWS | {"t": times}), **KEYS, columns="u", time_delta=True).X
+    assert lists(X) == [[[3, 0], [2, 7 * unit]], [[4, 0], [1, 2 * unit], [5, 4 * unit]]]
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
+@pytest.mark.parametrize("of", [lambda day: dt.date(2020, 1, day), Decimal])
+def test_days_and_decimals_are_times(make, of):
+    X = from_long(make(ROWS | {"t": [of(day) for day in ROWS["t"]]}), **KEYS, columns="v").X
+    assert lists(X) == [[[30], [20]], [[40], [10], [50]]]
+
+
+def test_local_times_are_sorted_as_they_passed():
+    spring = pd.to_datetime(["2024-03-31 00:30", "2024-03-31 01:30"], utc=True)
+    frame = pd.DataFrame({"id": 0, "t": spring.tz_convert("Europe/Berlin"), "u": [1.0, 2.0]})
+    for rows in (frame, pl.from_pandas(frame)):
+        assert from_long(rows, **KEYS, time_delta=True).X[0].tolist() == [[1, 0], [2, 3600]]
+
+
+def test_nanoseconds_count():
+    times = np.array([1, 0], dtype="M8[ns]")
+    for make in LIBRARIES.values():
+        X = from_long(make({"id": [0, 0], "t": times, "u": [1.0, 2.0]}), **KEYS).X
+        assert X[0].tolist() == [[2], [1]]
+
+
+def test_time_deltas_can_be_all_there_is():
+    X = from_long(pd.DataFrame(ROWS), **KEYS, columns=[], time_delta=True).X
+    assert lists(X) == [[[0], [7]], [[0], [2], [4]]]
+
+
+@library
+@pytest.mark.parametrize("times", [["3", "9", "1", "2", "7"], [dt.time(k) for k in range(5)]])
+def test_what_is_no_time_is_refused(make, times):
+    with pytest.raises(ValueError, match=r"Column 't' has the type .*Parse it first"):
+        from_long(make(ROWS | {"t": times}), **KEYS, columns="u")
+
+
+@library
+def test_two_rows_of_the_same_id_and_time_are_refused_by_name(make):
+    frame = make(ROWS | {"t": [3, 9, 3, 2, 3]})
+    for call in (from_long, lambda frame, **keys: to_long([0, 0], like=frame, **keys)):
+        with pytest.raises(ValueError, match="Two rows have id=b and t=3, the first of 2 such"):
+            call(frame, **KEYS)
+
+
+# Targets --------------------------------------------------------------------------------------
+
+
+@library
+def test_targets_of_steps_lie_beside_them(make):
+    X, y, _ = from_long(make(ROWS), **KEYS, columns="u", target="v", target_per_step=True)
+    assert lists(y) == [[30, 20], [40, 10, 50]]
+    assert y.dtype == object and all(len(a) == len(b) for a, b in zip(X, y, strict=True))
+
+
+@library
+def test_several_targets_are_columns(make):
+    rows = ROWS | {"p": [1, 0, 1, 0, 1], "q": [0.5, 2.0, 0.5, 2.0, 0.5]}
+    y = from_long(make(rows), **KEYS, columns="u", target=["p", "q"]).y
+    assert_array_equal(y, [[0, 2], [1, 0.5]])
+    y = from_long(make(rows), **KEYS, columns="u", target=["p", "v"], target_per_step=True).y
+    assert lists(y) == [[[0, 30], [0, 20]], [[1, 40], [1, 10], [1, 50]]]
+
+
+@library
+def test_a_target_that_varies_within_an_id_is_refused_by_name(make):
+    rows = ROWS | {"y": ["yes", "no", "yes", "no", "no"]}
+    message = "Target 'y' is not constant for id=b: it is yes and no. .*target_per_step=True"
+    with pytest.raises(ValueError, match=message):
+        from_long(make(rows), **KEYS, target="y")
+
+
+@library
+@pytest.mark.parametrize("column", ["id", "t", "y"])
+def test_missing_ids_times_and_targets_are_refused(make, column):
+    values = list(ROWS[column])
+    values[2] = None
+    with pytest.raises(ValueError, match=f"Row 2 has no '{column}': it is null or NaN"):
+        from_long(make(ROWS | {column: values}), **KEYS, target="y")
+
+
+def test_nan_is_no_time():
+    for make in LIBRARIES.values():
+        with pytest.raises(ValueError, match="Row 1 has no 't'"):
+            from_long(make({"id": [0, 0], "t": [0.0, np.nan], "u": [1, 2]}), **KEYS)
+
+
+def test_a_target_is_no_feature():
+    frame = pd.DataFrame(ROWS)
+    X = from_long(frame[["id", "t", "u", "v"]], **KEYS, target="v", target_per_step=True).X
+    assert lists(X) == [[[3], [2]], [[4], [1], [5]]]
+    with pytest.raises(ValueError, match="'v' is both the target and among columns"):
+        from_long(frame, **KEYS, columns=["u", "v"], target="v", target_per_step=True)
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+
+@library
+def test_columns_that_are_not_there_are_named(make):
+    frame = make(ROWS)
+    for wrong in ({"id": "x"}, {"time": "x"}, {"columns": ["u", "x"]}, {"target": "x"}):
+        with pytest.raises(ValueError, match=r"There is no column 'x': the frame has .*'id', 't'"):
+            from_long(frame, **(KEYS | {"columns": "u"} | wrong))
+
+
+@library
+def test_features_that_are_no_numbers_are_refused(make):
+    with pytest.raises(ValueError, match=r"Column 'y' has the type .*features are numbers"):
+        from_long(make(ROWS), **KEYS)
+    with pytest.raises(ValueError, match="No column is left"):
+        from_long(make({"id": [1], "t": [1]}), **KEYS)
+    with pytest.raises(ValueError, match="the frame has no rows"):
+        from_long(make({"id": [], "t": [], "u": []}), **KEYS)
+
+
+@pytest.mark.parametrize("frame", [ROWS, np.ones((3, 3)), [[1, 2]], pd.Series([1]), None])
+def test_what_is_no_frame_is_refused(frame):
+    with pytest.raises(TypeError, match="pass a DataFrame"):
+        from_long(frame, **KEYS)
+
+
+def test_a_lazy_frame_has_to_be_collected():
+    with pytest.raises(TypeError, match=r"pass frame\.collect\(\)"):
+        from_long(pl.LazyFrame(ROWS), **KEYS)
+
+
+@pytest.mark.parametrize("ids", [[1, "a"], [[1], [2]]])
+def test_ids_have_to_be_sorted(ids):
+    with pytest.raises(TypeError, match="ids in 'id' cannot be sorted"):
+        from_long(pd.DataFrame({"id": ids, "t": 1, "u": 1.0}), **KEYS)
+
+
+# There and back -------------------------------------------------------------------------------
+
+
+def column(frame, name):
+    return frame[name].to_pylist() if isinstance(frame, pa.Table) else frame[name].to_list()
+
+
+PREDICTIONS = {
+    "a step": ([np.array([3, 2]), np.array([4, 1, 5])], ROWS["u"]),
+    "a step, lists": ([[3, 2], [4, 1, 5]], ROWS["u"]),
+    "a step, text": ([list("ab"), list("cde")], list("dbcae")),
+    "a step, one output": ([np.array([[3], [2]]), np.array([[4], [1], [5]])], None),
+    "a sequence": (np.array([0.5, 1.5]), [1.5, 0.5, 1.5, 0.5, 1.5]),
+    "a sequence, text": (np.array(["yes", "no"], dtype=object), ["no", "yes", "no", "yes", "no"]),
+    "a sequence, Series": (pd.Series([1, 2], index=[5, 5]), [2, 1, 2, 1, 2]),
+}
+
+
+@library
+@pytest.mark.parametrize(("predictions", "expected"), PREDICTIONS.values(), ids=PREDICTIONS)
+def test_predictions_come_beside_their_rows(make, predictions, expected):
+    frame = make(ROWS)
+    out = to_long(predictions, like=frame, **KEYS)
+    assert type(out) is type(frame)
+    name = "prediction_0" if expected is None else "prediction"
+    assert column(out, name) == (expected or ROWS["u"])
+    columns = out.column_names if isinstance(out, pa.Table) else list(out.columns)
+    assert columns == [*ROWS, name]
+    assert all(column(out, name) == column(frame, name) for name in ROWS)
+    assert "prediction" not in str(frame)
+
+
+@library
+def test_several_outputs_are_several_columns(make):
+    frame = make({"id": [1, 0, 0, 1], "t": [0, 1, 0, 1]})
+    block = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    out = to_long(block, like=frame, **KEYS)
+    assert column(out, "prediction_0") == [4, 2, 0, 6]
+    assert column(out, "prediction_1") == [5, 3, 1, 7]
+    out = to_long(block[:, :, :1], like=frame, **KEYS, name=["p"])
+    assert column(out, "p") == [4, 2, 0, 6]
+    assert column(to_long(block[:, :, 0], like=frame, **KEYS), "prediction") == [4, 2, 0, 6]
+    assert to_long(block, like=pl.DataFrame(frame), **KEYS)["prediction_0"].dtype == pl.Float32
+
+
+def test_the_index_of_pandas_is_kept():
+    frame = pd.DataFrame(ROWS, index=[7, 3, 3, "x", 1])
+    out = to_long(from_long(frame, **KEYS, columns="u").X, like=frame, **KEYS, name=["again"])
+    assert out.index.equals(frame.index)
+    assert_array_equal(out["again"], frame["u"])
+
+
+@library
+def test_predictions_in_another_order_come_with_their_ids(make):
+    X, _, ids = from_long(make(ROWS), **KEYS, columns="u")
+    out = to_long(X[::-1], like=make(ROWS), **KEYS, name=["again"], ids=ids[::-1])
+    assert column(out, "again") == ROWS["u"]
+    with pytest.raises(ValueError, match="ids are not those of the column 'id', each once"):
+        to_long(X, like=make(ROWS), **KEYS, ids=["a", "a"])
+
+
+def test_predictions_that_do_not_fit_are_refused():
+    frame = pd.DataFrame(ROWS)
+    with pytest.raises(ValueError, match="There are 3 predictions, but the frame has 2 different"):
+        to_long([1, 2, 3], like=frame, **KEYS)
+    with pytest.raises(ValueError, match="There are 2 predictions for id=b, which has 3 rows"):
+        to_long(np.ones((2, 2)), like=frame, **KEYS)
+    with pytest.raises(ValueError, match="has a column 'u' already: choose another by name="):
+        to_long([1, 2], like=frame, **KEYS, name="u")
+    with pytest.raises(ValueError, match="has 2 names for 1 outputs"):
+        to_long([1, 2], like=frame, **KEYS, name=["p", "q"])
+
+
+LONG = st.lists(
+    st.tuples(st.integers(-3, 3), st.integers(-50, 50), st.floats(allow_nan=False, width=32)),
+    min_size=1,
+    max_size=30,
+    unique_by=lambda row: row[:2],
+)
+
+
+@library
+@given(rows=LONG, random=st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter_and_the_way_back_leads_home(make, rows, random):
+    def frame(rows):
+        ids, times, values = zip(*rows, strict=True)
+        return make({"id": ids, "t": times, "u": values})
+
+    X, _, ids = from_long(frame(rows), **KEYS, time_delta=True)
+    by_hand = pd.DataFrame(rows, columns=["id", "t", "u"]).sort_values("t").groupby("id")
+    assert ids.tolist() == list(by_hand.groups)
+    for x, (_, group) in zip(X, by_hand, strict=True):
+        assert_array_equal(x[:, 0], group["u"])
+        assert_array_equal(x[:, 1], group["t"].diff().fillna(0))
+    shuffled = random.sample(rows, len(rows))
+    again = from_long(frame(shuffled), **KEYS, time_delta=True)
+    assert lists(again.X) == lists(X) and again.ids.tolist() == ids.tolist()
+    back = to_long([x[:, 0] for x in X], like=frame(shuffled), **KEYS, name="again")
+    assert column(back, "again") == column(back, "u")
+
+
+# With the estimators --------------------------------------------------------------------------
+
+
+def walks(n=12):
+    """A long frame of n walks, with a class each and the sum so far a step."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"id": np.repeat(np.arange(n), rng.integers(2, 6, size=n))})
+    frame["t"] = frame.groupby("id").cumcount()
+    frame["u"] = rng.normal(size=len(frame))
+    frame["label"] = np.where(frame["id"] % 2, "odd", "even")
+    frame["sum"] = frame.groupby("id")["u"].cumsum()
+    return frame.sample(frac=1, random_state=0)
+
+
+NET = {"hidden_layer_sizes": 4, "max_iter": 2, "tol": 10.0, "n_iter_no_change": 1}
+
+
+def test_targets_of_steps_go_through_cross_validation_and_back():
+    frame = walks()
+    X, y, _ = from_long(frame, **KEYS, columns="u", target="sum", target_per_step=True)
+    net = RNNRegressor(readout="step", random_state=0, **NET)
+    predicted = cross_val_predict(net, X, y, cv=3)
+    out = to_long(predicted, like=frame, **KEYS)
+    assert out.index.equals(frame.index)
+    for i, part in out.sort_values("t").groupby("id"):
+        assert_array_equal(part["prediction"], predicted[i])
+
+
+def test_a_test_part_goes_back_by_its_ids():
+    frame = walks()
+    X, y, ids = from_long(frame, **KEYS, columns="u", target="label")
+    X, X_test, y, y_test, _, ids_test = train_test_split(X, y, ids, random_state=0)
+    assert (np.diff(ids_test) < 0).any()
+    part = frame[frame["id"].isin(ids_test)]
+    out = to_long(y_test, like=part, **KEYS, ids=ids_test)
+    assert_array_equal(out["prediction"], out["label"])
+    proba = RNNClassifier(random_state=0, **NET).fit(X, y).predict_proba(X_test)
+    out = to_long(proba[:, 1], like=part, **KEYS, ids=ids_test, name="odd").drop_duplicates("id")
+    assert_array_equal(out.set_index("id").loc[ids_test, "odd"], proba[:, 1])
+
+
+# The transformer ------------------------------------------------------------------------------
+
+
+@library
+@pytest.mark.parametrize("time_delta", [False, True])
+def test_the_transformer_is_from_long(make, time_delta):
+    transformer = SequencesFromLong(time="t", columns=["v", "u"], time_delta=time_delta)
+    expected = from_long(make(ROWS), **KEYS, columns=["v", "u"], time_delta=time_delta).X
+    assert lists(transformer.fit_transform(make(ROWS))) == lists(expected)
+    assert transformer.n_features_in_ == 2
+    assert transformer.feature_names_in_.tolist() == ["v", "u"]
+    names = ["v", "u", "t_delta"] if time_delta else ["v", "u"]
+    assert transformer.get_feature_names_out().tolist() == names
+    with config_context(transform_output="pandas"):
+        assert lists(transformer.fit_transform(make(ROWS))) == lists(expected)
+
+
+@library
+def test_the_transformer_takes_the_columns_of_the_fit(make):
+    transformer = SequencesFromLong(time="t").fit(make(without("y")))
+    other = {name: ROWS[name] for name in ("y", "v", "id", "u", "t")}
+    assert lists(transformer.transform(make(other))) == EXPECTED
+    with pytest.raises(ValueError, match="There is no column 'u'"):
+        transformer.transform(make(without("u")))
+
+
+def test_a_pipeline_takes_long_frames():
+    frame = walks()
+    _, y, _ = from_long(frame, **KEYS, columns="u", target="label")
+    pipeline = make_pipeline(
+        SequencesFromLong(time="t", columns=["u"], time_delta=True),
+        StepTransformer(StandardScaler()),
+        RNNClassifier(random_state=0, **NET),
+    )
+    pipeline.fit(frame, y)
+    X = from_long(frame, **KEYS, columns="u", time_delta=True).X
+    alone = clone(pipeline[1:]).fit(X, y)
+    assert_allclose(pipeline.predict_proba(frame), alone.predict_proba(X))
+    out = to_long(pipeline.predict(frame), like=frame, **KEYS)
+    assert_array_equal(out.drop_duplicates("id").sort_values("id")["prediction"], alone.predict(X))
+
+
+def test_a_fit_that_fails_changes_nothing():
+    transformer = SequencesFromLong(time="t", columns=["u"]).fit(pd.DataFrame(ROWS))
+    before = vars(transformer).copy()
+    for frame in (ROWS, pd.DataFrame(without("u")), pd.DataFrame(without("t"))):
+        with pytest.raises((TypeError, ValueError)):
+            transformer.fit(frame)
+    assert vars(transformer) == before
+
+
+def test_copies_are_the_transformer():
+    transformer = SequencesFromLong(time="t", columns=["u", "v"]).fit(pd.DataFrame(ROWS))
+    assert clone(transformer).get_params() == transformer.get_params()
+    copied = pickle.loads(pickle.dumps(transformer))
+    assert lists(copied.transform(pl.DataFrame(ROWS))) == EXPECTED
+
+
+def test_an_unfitted_transformer_says_so():
+    for method in ("transform", "get_feature_names_out"):
+        with pytest.raises(NotFittedError):
+            getattr(SequencesFromLong(), method)(pd.DataFrame(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("id", 3), ("time", None), ("columns", 1), ("time_delta", "yes")]
+)
+def test_parameters_out_of_range_are_named(parameter, value):
+    with pytest.raises(ValueError, match=f"The '{parameter}' parameter of SequencesFromLong must"):
+        SequencesFromLong(**{parameter: value}).fit(pd.DataFrame(ROWS))
+
+
+def test_check_estimator():
+    with pytest.warns(SkipTestWarning, match="requires input"):  # most checks make tables
+        results = estimator_checks.check_estimator(SequencesFromLong())
+    assert results and {result["status"] for result in results} == {"passed"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_get_params_invariance",
+        "check_mixin_order",
+        "check_no_attributes_set_in_init",
+        "check_param_validation",
+        "check_parameters_default_constructible",
+        "check_set_params",
+        "check_transformer_n_iter",
+        "check_valid_tag_types",
+    ],
+)
+def test_checks_that_need_no_table(name):
+    getattr(estimator_checks, name)("SequencesFromLong", SequencesFromLong())

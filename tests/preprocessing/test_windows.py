@@ -1,0 +1,328 @@
+"""Windows are held against slices; values that count time show what reaches where."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
+
+from skrnn import RNNRegressor, as_sequences
+from skrnn.preprocessing import SlidingWindows, StepTransformer, make_windows
+
+
+def clock(T, D=1, start=0):
+    """A series whose values are 10 t + column."""
+    return 10.0 * np.arange(start, start + T)[:, None] + np.arange(D)
+
+
+# Windows --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@given(
+    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=4),
+    D=st.integers(1, 3),
+    length=st.integers(1, 6),
+    horizon=st.integers(1, 4),
+    step=st.integers(1, 5),
+)
+def test_windows_are_slices_of_one_series_each(per_step, lengths, D, length, horizon, step):
+    series = [clock(T, D, start=100 * i) for i, T in enumerate(lengths)]
+    X, y, groups = [], [], []
+    for i, x in enumerate(series):
+        for start in range(0, len(x) - length - horizon + 1, step):
+            stop = start + length
+            ends = range(start + 1, stop + 1) if per_step else [stop]
+            X.append(x[start:stop])
+            y.append([x[end : end + horizon].ravel() for end in ends])
+            groups.append(i)
+    if not X:
+        with pytest.raises(ValueError, match="Series 0 has"):
+            make_windows(series, length, horizon, step, per_step=per_step, short="skip")
+        return
+    windows = make_windows(series, length, horizon, step, per_step=per_step, short="skip")
+    y = np.array(y)
+    y = y if per_step else y[:, 0]
+    assert_array_equal(windows.X, X, strict=True)
+    assert_array_equal(windows.y, y[..., 0] if horizon * D == 1 else y, strict=True)
+    assert_array_equal(windows.groups, groups)
+    assert windows._fields == ("X", "y", "groups")
+
+
+ONE = clock(7, 2)
+CONTAINERS = {
+    "array": ONE,
+    "pandas": pd.DataFrame(ONE, columns=["u", "v"], index=range(9, 2, -1)),
+    "polars": pl.DataFrame(ONE, schema=["u", "v"]),
+    "list of one": [ONE],
+    "object array": as_sequences([ONE]),
+    "three dimensions": ONE[None],
+    "nested lists": [ONE.tolist()],
+}
+UNIVARIATE = {
+    "array": ONE[:, 0],
+    "column": ONE[:, :1],
+    "list": ONE[:, 0].tolist(),
+    "integers": ONE[:, 0].astype(int),
+    "pandas": pd.Series(ONE[:, 0], index=range(9, 2, -1)),
+    "polars": pl.Series(ONE[:, 0]),
+    "list of one list": [ONE[:, 0].tolist()],
+    "frame": pd.DataFrame({"u": ONE[:, 0]}),
+}
+
+
+@pytest.mark.parametrize("series", CONTAINERS.values(), ids=CONTAINERS)
+def test_a_series_may_come_in_any_container(series):
+    X, y, _ = make_windows(series, 3, 2)
+    assert_array_equal(X, [ONE[k : k + 3] for k in range(3)])
+    assert_array_equal(y, [ONE[k + 3 : k + 5].ravel() for k in range(3)])
+
+
+@pytest.mark.parametrize("series", UNIVARIATE.values(), ids=UNIVARIATE)
+def test_a_series_may_have_one_column(series):
+    X, y, groups = make_windows(series, 3)
+    assert_array_equal(X, [ONE[k : k + 3, :1] for k in range(4)])
+    assert_array_equal(y, [30, 40, 50, 60])
+    assert_array_equal(groups, [0, 0, 0, 0])
+    assert make_windows(series, 3, per_step=True).y.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("targets", "columns"),
+    [(None, [0, 1]), (1, [1]), (-1, [1]), ([1, 0], [1, 0]), ("v", [1]), (["v", "u"], [1, 0])],
+)
+@pytest.mark.parametrize("per_step", [False, True])
+def test_targets_are_the_columns_to_forecast(targets, columns, per_step):
+    series = CONTAINERS["pandas"]
+    X, y, _ = make_windows([series, series], 2, 2, targets=targets, per_step=per_step)
+    expected = make_windows([ONE[:, columns]] * 2, 2, 2, per_step=per_step).y
+    assert X.shape == (8, 2, 2)
+    assert_array_equal(y, expected)
+
+
+def test_targets_of_steps_end_in_those_of_windows():
+    series = [clock(9, 2), clock(12, 2)]
+    whole, steps = (make_windows(series, 4, 3, per_step=per_step) for per_step in (False, True))
+    assert_array_equal(steps.y[:, -1], whole.y)
+
+
+def test_float32_stays_float32():
+    for series in (ONE.astype(np.float32), [ONE.astype(np.float32)] * 2):
+        X, y, _ = make_windows(series, 2)
+        assert X.dtype == y.dtype == np.float32
+    assert make_windows([ONE, ONE.astype(np.float32)], 2).X.dtype == np.float64
+
+
+def test_windows_of_one_series_share_memory_with_each_other_alone():
+    series = clock(100)
+    X, y, _ = make_windows(series, 50, step=2)
+    assert np.shares_memory(X[0], X[1])
+    assert not np.shares_memory(X, series) and not np.shares_memory(X, y)
+    y[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        X[0] = 0
+
+
+# What may leak --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_splits_in_order_of_time_need_the_gap_that_is_documented(horizon, step):
+    X, y, _ = make_windows(clock(60), 4, horizon, step)
+    y = y.reshape(len(y), -1)
+    assert (X.max(axis=(1, 2)) < y.min(axis=1)).all()
+    gap = int(np.ceil(horizon / step)) - 1
+    for train, test in TimeSeriesSplit(3, gap=gap).split(X):
+        assert y[train].max() < y[test].min()
+    if gap:
+        for train, test in TimeSeriesSplit(3, gap=gap - 1).split(X):
+            assert y[train].max() >= y[test].min()
+
+
+def test_groups_keep_series_apart():
+    series = [clock(T, start=100 * i) for i, T in enumerate([9, 5, 12, 7])]
+    X, y, groups = make_windows(series, 3)
+    for train, test in GroupKFold(4).split(X, y, groups):
+        assert len({*(X[train] // 1000).ravel(), *(y[train] // 1000)}) == 3
+        assert not np.isin(X[test] // 1000, X[train] // 1000).any()
+
+
+NET = {"hidden_layer_sizes": 8, "max_iter": 30, "random_state": 0}
+learning = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@learning
+def test_waves_can_be_forecast_and_noise_cannot():
+    rng = np.random.default_rng(0)
+    model = make_pipeline(StepTransformer(StandardScaler()), RNNRegressor(**NET))
+    waves = [np.sin(0.4 * np.arange(80) + phase) for phase in rng.uniform(0, 6, size=4)]
+    noise = [rng.normal(size=80) for _ in range(4)]
+    for series, low, high in ((waves, 0.9, 1.0), (noise, -np.inf, 0.05)):
+        X, y, groups = make_windows(series, 8)
+        scores = cross_val_score(model, X, y, groups=groups, cv=GroupKFold(2))
+        assert low < scores.mean() < high
+        X, y, _ = make_windows(np.concatenate(series), 8, horizon=2)
+        scores = cross_val_score(model, X, y, cv=TimeSeriesSplit(2, gap=1))
+        assert low - 0.2 < scores.mean() < high
+
+
+@learning
+def test_a_net_of_every_step_takes_them_and_goes_on():
+    series = np.sin(0.4 * np.arange(120))
+    X, y, _ = make_windows(series[:-5], 10, per_step=True)
+    net = RNNRegressor(readout="step", **NET).fit(X, y)
+    assert net.score(X, y) > 0.9
+    assert net.forecast(series[None, -15:-5, None], 5).shape == (1, 5)
+
+
+# Errors ---------------------------------------------------------------------------------------
+
+
+def test_series_that_are_too_short_are_named_or_skipped():
+    series = [clock(5), clock(4), clock(9)]
+    message = r"Series 1 has 4 steps, but .* length \+ horizon = 5.*short='skip'"
+    with pytest.raises(ValueError, match=message):
+        make_windows(series, 3, 2)
+    assert make_windows(series, 3, 2, short="skip").groups.tolist() == [0, 2, 2, 2, 2, 2]
+    with pytest.raises(ValueError, match="Series 0 has 5 steps"):
+        make_windows(series, 9, short="skip")
+    with pytest.raises(ValueError, match="short='ignore'"):
+        make_windows(series, 3, short="ignore")
+
+
+@pytest.mark.parametrize("name", ["length", "horizon", "step"])
+def test_numbers_out_of_range_are_named(name):
+    with pytest.raises(ValueError, match=name):
+        make_windows(ONE, **({"length": 2} | {name: 0}))
+    with pytest.raises(TypeError, match=name):
+        make_windows(ONE, **({"length": 2} | {name: 1.5}))
+
+
+@pytest.mark.parametrize("targets", [2, -3, "w", [0, "u"], [], 0.5])
+def test_targets_that_are_no_columns_are_refused(targets):
+    with pytest.raises(ValueError, match="must name columns from 0 to 1"):
+        make_windows(ONE, 2, targets=targets)
+
+
+def test_names_are_told_where_there_are_some():
+    with pytest.raises(ValueError, match=r"targets='w' must name columns of \['u', 'v'\]"):
+        make_windows(CONTAINERS["polars"], 2, targets="w")
+
+
+def test_what_are_no_series_is_refused():
+    with pytest.raises(ValueError, match="Sequence 1 has steps of 1 features"):
+        make_windows([clock(9, 2), clock(9)], 2)
+    with pytest.raises(ValueError, match="Found 0 sample"):
+        make_windows([], 2)
+    with pytest.raises(ValueError, match="Sequence 0"):
+        make_windows(["ab", "cd"], 1)
+
+
+# The transformer ------------------------------------------------------------------------------
+
+
+@given(T=st.integers(1, 12), D=st.integers(1, 3), length=st.integers(1, 6))
+def test_a_row_gets_the_rows_before_it(T, D, length):
+    X = clock(T, D)
+    out = SlidingWindows(length).fit_transform(X)
+    assert out.shape == (T, length, D)
+    for t, window in enumerate(out):
+        known = X[max(0, t + 1 - length) : t + 1]
+        assert_array_equal(window[length - len(known) :], known)
+        assert np.isnan(window[: length - len(known)]).all()
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_frames_have_their_names_checked(make):
+    frame = make({"u": ONE[:, 0], "v": ONE[:, 1]})
+    transformer = SlidingWindows(2)
+    with config_context(transform_output="pandas"):
+        assert_array_equal(transformer.fit_transform(frame), SlidingWindows(2).fit_transform(ONE))
+    assert transformer.n_features_in_ == 2
+    if hasattr(transformer, "feature_names_in_"):  # scikit-learn 1.6 cannot read polars 2
+        assert transformer.get_feature_names_out().tolist() == ["u", "v"]
+        with pytest.raises(ValueError, match="feature names should match"):
+            transformer.transform(make({"v": ONE[:, 0], "u": ONE[:, 1]}))
+
+
+def test_steps_that_are_absent_stay_so_and_float32_stays_float32():
+    X = ONE.astype(np.float32)
+    X[3] = np.nan
+    out = SlidingWindows(2).fit_transform(X)
+    assert out.dtype == np.float32
+    assert_array_equal(out[3:5], [X[2:4], X[3:5]])
+
+
+def test_windows_and_rows_agree():
+    X, y, _ = make_windows(ONE, 3, targets=0)
+    rows = SlidingWindows(3).fit_transform(ONE[:-1])
+    assert_array_equal(rows[2:], X)
+    assert_array_equal(ONE[1:, 0][2:], y)
+
+
+@learning
+def test_the_length_of_a_window_can_be_searched_for():
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1.0, 1.0], size=(300, 1))
+    y = np.roll(x[:, 0], 1)  # one step ago
+    y[0] = 0
+    model = make_pipeline(StandardScaler(), SlidingWindows(), RNNRegressor("rnn_tanh", **NET))
+    search = GridSearchCV(model, {"slidingwindows__length": [1, 2]}, cv=TimeSeriesSplit(2))
+    search.fit(x, y)
+    assert search.best_params_ == {"slidingwindows__length": 2}
+    assert search.best_score_ > 0.9 and search.cv_results_["mean_test_score"][0] < 0.05
+    assert search.predict(x[-2:])[-1] == pytest.approx(search.predict(x)[-1])
+
+
+def test_copies_are_the_transformer():
+    transformer = SlidingWindows(2).fit(ONE)
+    assert clone(transformer).get_params() == {"length": 2}
+    copied = pickle.loads(pickle.dumps(transformer))
+    assert_array_equal(copied.transform(ONE), transformer.transform(ONE))
+    with pytest.raises(NotFittedError):
+        SlidingWindows().transform(ONE)
+
+
+@pytest.mark.parametrize("X", [ONE[None], [ONE], ONE[:, 0]])
+def test_what_is_no_table_is_refused(X):
+    with pytest.raises(ValueError, match=r"dim 3|2D array"):
+        SlidingWindows().fit(X)
+
+
+def test_check_estimator():
+    with pytest.warns(SkipTestWarning, match="requires input"):
+        results = estimator_checks.check_estimator(SlidingWindows())
+    assert results and {result["status"] for result in results} == {"passed"}
+
+
+class OfTables(SlidingWindows):
+    """As scikit-learn's checks see it where they make tables, whose rows have no order."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+ORDERED = {"check_methods_sample_order_invariance", "check_methods_subset_invariance"}
+
+
+@estimator_checks.parametrize_with_checks([OfTables(1), OfTables(3)])
+def test_checks_that_make_tables(estimator, check):
+    if estimator.length > 1 and check.func.__name__ in ORDERED:
+        with pytest.raises(AssertionError, match="not invariant"):
+            check(estimator)
+    else:
+        check(estimator)
