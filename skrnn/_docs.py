@@ -42,11 +42,24 @@ features_per_step : int or None, default=None
     Features D of a time step where X is a table of two dimensions: its rows are then p / D steps of
     D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
 alpha : float, default=0.0001
-    Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases are free.
-solver : {"adam", "sgd"}, default="adam"
-    Adam [4]_, or stochastic gradient descent with momentum.
+    Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases, embeddings and initial
+    states are free. With "adamw" it is no part of the loss: every update takes `alpha` times the
+    step size off the weights.
+solver : {"adam", "adamw", "rmsprop", "sgd", "lbfgs"}, default="adam"
+    Adam [4]_; Adam with decoupled weight decay [10]_; RMSprop [11]_; stochastic gradient descent
+    with momentum; or L-BFGS [12]_, for small data: each of its iterations, called epochs elsewhere,
+    takes all sequences, at least once, and its vectors are float64. It ignores step size,
+    `batch_size` and `max_grad_norm`, and refuses `partial_fit`, `early_stopping`, `bptt_steps`,
+    `dropout` and `initial_state="normal"`.
 learning_rate_init : float, default=0.005
-    Step size.
+    Step size of the first epoch.
+learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
+    Step size of the epochs t = 1, 2, ..., counted on by `warm_start` and `partial_fit`.
+    "invscaling" is `learning_rate_init / t ** power_t`. "adaptive" is divided by 5 whenever
+    training would stop by `tol`, until it is below 1e-6. "cosine" falls to 0 along half a cosine
+    over `max_iter` epochs, and then starts anew [13]_.
+power_t : float, default=0.5
+    Exponent of "invscaling".
 batch_size : int or "auto", default="auto"
     Sequences a batch; "auto" is 32, or all if there are fewer.
 max_iter : int, default=200
@@ -67,15 +80,16 @@ momentum : float, default=0.9
 nesterovs_momentum : bool, default=True
     Whether the momentum is Nesterov's; only for "sgd".
 beta_1 : float, default=0.9
-    Decay of the first moment; only for "adam".
+    Decay of the first moment; only for "adam" and "adamw".
 beta_2 : float, default=0.999
-    Decay of the second moment; only for "adam".
+    Decay of the second moment; only for "adam", "adamw" and "rmsprop".
 epsilon : float, default=1e-8
-    Added to the root of the second moment; only for "adam".
+    Added to the root of the second moment; only for "adam", "adamw" and "rmsprop".
 tol : float, default=1e-4
     The loss, or the validation score, must get better by more than this ...
 n_iter_no_change : int, default=20
-    ... within this many epochs, or training stops.
+    ... within this many epochs, or training stops. "lbfgs" stops when no entry of the gradient is
+    larger than `tol`.
 early_stopping : bool, default=False
     Whether to set a part of the training data aside, stop when its score (accuracy or R^2) no
     longer rises, and restore the weights of the best epoch.
@@ -110,13 +124,15 @@ categories_ : list of ndarray, or None
     The codes of every categorical feature, sorted: `E_0[k]` is the vector of `categories_[0][k]`.
     None if there are no categorical features.
 loss_ : float
-    Loss of the last epoch, the penalty included, averaged over its batches.
+    Loss of the last epoch, averaged over its batches, the penalty included but for "adamw"; with
+    "lbfgs" the loss at its end.
 loss_curve_ : list of float
     Loss of every epoch.
 best_loss_ : float or None
     Least loss of an epoch; None with `early_stopping`.
 grad_norm_curve_ : list of float
-    L2 norm of the gradient before clipping, averaged over the batches of every epoch.
+    L2 norm of the gradient before clipping, averaged over the batches of every epoch; with "lbfgs"
+    the norm at its end.
 validation_scores_ : list of float or None
     Score on the validation part after every epoch, with `early_stopping`.
 best_validation_score_ : float or None
@@ -138,6 +154,12 @@ REFERENCES = """
 .. [8] Gal & Ghahramani (2016). A theoretically grounded application of dropout in recurrent neural
        networks. NIPS.
 .. [9] Bengio, Ducharme, Vincent & Jauvin (2003). A neural probabilistic language model. JMLR, 3.
+.. [10] Loshchilov & Hutter (2019). Decoupled weight decay regularization. ICLR.
+.. [11] Tieleman & Hinton (2012). Lecture 6.5: RMSProp. Coursera, Neural Networks for Machine
+       Learning.
+.. [12] Byrd, Lu, Nocedal & Zhu (1995). A limited memory algorithm for bound constrained
+       optimization. SIAM Journal on Scientific Computing, 16(5).
+.. [13] Loshchilov & Hutter (2017). SGDR: stochastic gradient descent with warm restarts. ICLR.
 """
 
 

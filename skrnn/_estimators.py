@@ -28,12 +28,13 @@ from ._compat import Interval, StrOptions, fit_context
 from ._docs import document
 from ._losses import LOSSES, REGRESSION_LOSSES
 from ._network import Design, Standing, make_network
-from ._optimizers import OPTIMIZERS
+from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._parallel import ParallelNetwork
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, present_steps, require_valid_steps, unwrap
-from ._training import Descent, NotFiniteError, Patience, train
+from ._training import Descent, NotFiniteError, Patience, minimize, train
 from ._validation import (
+    check_for_lbfgs,
     check_sample_weight,
     check_step_weight,
     check_target,
@@ -42,6 +43,7 @@ from ._validation import (
     require_codes,
     require_valid_rows,
     step_targets,
+    unavailable_with_lbfgs,
     unchanged_on_error,
     which_features,
 )
@@ -70,8 +72,10 @@ class BaseRNN(BaseEstimator):
         "embedding_dim": ["array-like", Interval(Integral, 1, None, closed="left")],
         "features_per_step": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "solver": [StrOptions(set(OPTIMIZERS))],
+        "solver": [StrOptions({*OPTIMIZERS, "lbfgs"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "power_t": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -136,7 +140,7 @@ class BaseRNN(BaseEstimator):
         if history.stopped == "max_iter":
             warnings.warn(
                 f"The loss was still getting better after max_iter={self.max_iter} epochs. "
-                "Increase max_iter or learning_rate_init, or raise tol.",
+                "Increase max_iter or learning_rate_init (which lbfgs ignores), or raise tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -168,13 +172,13 @@ class BaseRNN(BaseEstimator):
         theta = self._theta.copy() if goes_on else network.whole.initialize(rng)
         rows, held_out = self._split(rows, rng, goes_on)
         rows = self._prepare(rows, None if goes_on else network.whole.weights(theta)["b_o"])
-        optimizer = self._optimizer_for(theta, goes_on)
-        history = self._train(network, theta, rows, held_out, optimizer, rng, max_iter)
-        self._theta, self._optimizer, self._rng = theta, optimizer, copy.deepcopy(rng)
+        history = self._train(network, theta, rows, held_out, rng, goes_on, max_iter)
+        self._theta, self._rng = theta, copy.deepcopy(rng)
         self._remember(history, goes_on)
         return history
 
     def _check_combinations(self):
+        check_for_lbfgs(self)
         if self.bidirectional and self.bptt_steps is not None:
             raise ValueError(
                 f"bptt_steps={self.bptt_steps} and bidirectional=True exclude each other: what is "
@@ -297,54 +301,14 @@ class BaseRNN(BaseEstimator):
             ) from None
         return rows.take(train_part), rows.take(held_out)
 
-    def _optimizer_for(self, theta, goes_on):
-        optimizer = OPTIMIZERS[self.solver]
-        settings = {name: getattr(self, name) for name in optimizer.settings}
-        settings["learning_rate"] = self.learning_rate_init
-        if not goes_on or type(self._optimizer) is not optimizer:
-            return optimizer(theta.size, theta.dtype, **settings)
-        old = copy.deepcopy(self._optimizer)
-        vars(old).update(settings)
-        return old
-
-    def _train(self, network, theta, rows, held_out, optimizer, rng, max_iter):
-        n = len(rows.sequences)
-        batch_size = min(32 if self.batch_size == "auto" else self.batch_size, n)
-
-        def epoch():
-            order = rng.permutation(n) if self.shuffle and batch_size < n else np.arange(n)
-            for start in range(0, n, batch_size):
-                batch = rows.take(order[start : start + batch_size]).longest_first()
-                yield self._batch(network, batch, rng)
-
-        def outputs(theta, sequences):
-            raw = network.outputs(theta, sequences)
-            if not np.isfinite(raw).all():
-                raise NotFiniteError
-            return raw
-
-        def score(theta):
-            raw = outputs(theta, held_out.sequences)
-            targets, weight = held_out.flat()
-            return self._score_raw(targets, raw, weight)
-
-        def report(history):
-            if self.verbose:
-                print(self._report_line(history))
-
-        penalty = self.alpha * network.whole.is_penalized()
+    def _train(self, network, theta, rows, held_out, rng, goes_on, max_iter):
+        """Let the solver lower the loss, in place on theta."""
         try:
             with _calculating():
-                history = train(
-                    theta,
-                    epoch,
-                    Descent(optimizer, penalty, self.max_grad_norm),
-                    Patience(self.tol, self.n_iter_no_change),
-                    max_iter=max_iter,
-                    score=None if held_out is None else score,
-                    probe=lambda theta: outputs(theta, rows.sequences.take(slice(batch_size))),
-                    report=report,
-                )
+                if self.solver == "lbfgs":
+                    history = self._minimize(network, theta, rows, max_iter)
+                else:
+                    history = self._descend(network, theta, rows, held_out, rng, goes_on, max_iter)
         except NotFiniteError as error:
             raise ValueError(
                 f"The loss or its gradient was not finite in epoch {error.args[0]}. {_CALM}"
@@ -357,6 +321,78 @@ class BaseRNN(BaseEstimator):
                 stacklevel=5,
             )
         return history
+
+    def _minimize(self, network, theta, rows, max_iter):
+        self._optimizer = self._schedule = None
+        longest_first = rows.sequences.longest_first()
+        return minimize(
+            theta,
+            list(self._batches(network, rows, longest_first, _ROWS_AT_ONCE, None)),
+            self._penalty(network),
+            max_iter=max_iter,
+            tol=self.tol,
+            report=self._report,
+        )
+
+    def _descend(self, network, theta, rows, held_out, rng, goes_on, max_iter):
+        n = len(rows.sequences)
+        batch_size = min(32 if self.batch_size == "auto" else self.batch_size, n)
+
+        def epoch():
+            order = rng.permutation(n) if self.shuffle and batch_size < n else np.arange(n)
+            return self._batches(network, rows, order, batch_size, rng)
+
+        def outputs(theta, sequences):
+            raw = network.outputs(theta, sequences)
+            if not np.isfinite(raw).all():
+                raise NotFiniteError
+            return raw
+
+        def score(theta):
+            raw = outputs(theta, held_out.sequences)
+            targets, weight = held_out.flat()
+            return self._score_raw(targets, raw, weight)
+
+        return train(
+            theta,
+            epoch,
+            self._descent(theta, self._penalty(network), goes_on),
+            Patience(self.tol, self.n_iter_no_change),
+            max_iter=max_iter,
+            score=None if held_out is None else score,
+            probe=lambda theta: outputs(theta, rows.sequences.take(slice(batch_size))),
+            report=self._report,
+        )
+
+    def _penalty(self, network):
+        penalty = network.whole.is_penalized()
+        penalty *= self.alpha
+        return penalty
+
+    def _descent(self, theta, penalty, goes_on):
+        """Steps of the solver; sets its state, which is that of the fit before if that goes on."""
+        before = (self._optimizer, self._schedule) if goes_on else (None, None)
+        self._optimizer = self._set_up(
+            OPTIMIZERS[self.solver], before[0], n_weights=theta.size, dtype=theta.dtype
+        )
+        self._schedule = self._set_up(SCHEDULES[self.learning_rate], before[1])
+        return Descent(self._optimizer, self._schedule, penalty, self.max_grad_norm)
+
+    def _set_up(self, kind, before, **shape):
+        """One of its kind: a copy of what was before, if it is one, with the present settings.
+
+        These are Python's numbers, as NumPy's float64 would widen float32.
+        """
+        settings = {name: np.asarray(getattr(self, name)).item() for name in kind.settings}
+        if type(before) is not kind:
+            return kind(**shape, **settings)
+        again = copy.deepcopy(before)
+        vars(again).update(settings)
+        return again
+
+    def _batches(self, network, rows, order, size, rng):
+        for start in range(0, len(order), size):
+            yield self._batch(network, rows.take(order[start : start + size]).longest_first(), rng)
 
     def _batch(self, network, batch, rng):
         """Number of targets, and the loss with its gradient as a function of theta."""
@@ -379,11 +415,13 @@ class BaseRNN(BaseEstimator):
     def _loss_function(self):
         return LOSSES[self._loss](**self._loss_settings)
 
-    def _report_line(self, history):
+    def _report(self, history):
+        if not self.verbose:
+            return
         line = f"Epoch {len(history.losses)}, loss = {history.losses[-1]:.8f}"
         if history.scores:
             line += f", validation score = {history.scores[-1]:.6f}"
-        return line
+        print(line)
 
     def _remember(self, history, goes_on):
         """Set the fitted attributes that tell what happened, after those of the fit before."""
@@ -593,6 +631,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         alpha: float = 0.0001,
         solver: str = "adam",
         learning_rate_init: float = 0.005,
+        learning_rate: str = "constant",
+        power_t: float = 0.5,
         batch_size: int | str = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
@@ -618,6 +658,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         tags.classifier_tags.multi_label = True
         return tags
 
+    @unavailable_with_lbfgs
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -939,6 +980,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         alpha: float = 0.0001,
         solver: str = "adam",
         learning_rate_init: float = 0.005,
+        learning_rate: str = "constant",
+        power_t: float = 0.5,
         batch_size: int | str = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
@@ -964,6 +1007,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
+    @unavailable_with_lbfgs
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Go on learning for one epoch over X and y.
@@ -1137,9 +1181,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         return future
 
 
+_ROWS_AT_ONCE = 512  # of those whose loss L-BFGS-B asks for
+
 _CALM = (
-    "Decrease learning_rate_init, set max_grad_norm (for example 1.0) to clip the gradient, or "
-    "scale the inputs, for example by skrnn.preprocessing.StepTransformer(StandardScaler())."
+    "Decrease learning_rate_init, set max_grad_norm (for example 1.0) to clip the gradient (lbfgs "
+    "ignores both), or scale the inputs, for example by "
+    "skrnn.preprocessing.StepTransformer(StandardScaler())."
 )
 
 

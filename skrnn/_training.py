@@ -1,9 +1,9 @@
-"""The loop: epochs, clipping, stopping, best weights. It knows neither network nor estimator."""
+"""The loops: epochs, clipping, stopping, best weights. They know neither network nor estimator."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
+import scipy.optimize
 from scipy.linalg import get_blas_funcs
 
 
@@ -21,23 +21,24 @@ class History:
     stopped: str = "max_iter"
 
 
-class Descent(NamedTuple):
-    """How one step goes: the optimiser, the L2 penalty of each weight, the bound on the norm."""
+class Descent:
+    """How one step goes: optimiser, learning rate, L2 penalty of each weight, bound on the norm."""
 
-    optimizer: object
-    penalty: np.ndarray
-    max_grad_norm: float | None
+    def __init__(self, optimizer, schedule, penalty, max_grad_norm):
+        self.optimizer, self.schedule = optimizer, schedule
+        self.penalty, self.max_grad_norm = penalty, max_grad_norm
+        self.scratch = np.empty_like(penalty)
 
     def step(self, theta, gradient, value):
         """Move theta; return the penalised loss and the gradient's norm before clipping."""
-        value += 0.5 * np.dot(self.penalty * theta, theta)
-        gradient += self.penalty * theta
+        rate, scratch = self.schedule.rate(), self.scratch
+        value += self.optimizer.penalize(theta, gradient, rate, self.penalty, scratch)
         norm = _norm(gradient)
         if not (np.isfinite(value) and np.isfinite(norm)):
             raise NotFiniteError
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
-            gradient *= self.max_grad_norm / norm
-        self.optimizer.step(theta, gradient)
+            gradient *= float(self.max_grad_norm / norm)
+        self.optimizer.step(theta, gradient, rate, scratch)
         return value, norm
 
 
@@ -49,13 +50,16 @@ class Patience:
         self.best, self.waited = np.inf, 0
 
     def is_over(self, figure):
+        """Whether there were n_iter_no_change of them; if so, it counts anew."""
         self.waited = 0 if figure < self.best - self.tol else self.waited + 1
         self.best = min(self.best, figure)
-        return self.waited >= self.n_iter_no_change
+        over = self.waited >= self.n_iter_no_change
+        self.waited *= not over
+        return over
 
 
 def train(theta, epoch, descent, patience, *, max_iter, score=None, probe=None, report=None):
-    """Run epochs on theta, in place, until the loss or the score no longer gets better.
+    """Run epochs on theta, in place, until the loss or the score gets better at no learning rate.
 
     `epoch()` yields for every batch its number of rows and a function of (theta, gradient) that
     writes the gradient and returns the loss. With `score(theta)`, which should rise, the weights of
@@ -78,7 +82,8 @@ def train(theta, epoch, descent, patience, *, max_iter, score=None, probe=None, 
                 kept = theta.copy() if figure <= patience.best else kept
             if report is not None:
                 report(history)
-            if patience.is_over(figure):
+            descent.schedule.epochs += 1
+            if patience.is_over(figure) and not descent.schedule.lower():
                 history.stopped = "converged"
                 break
         if probe is not None:
@@ -103,6 +108,66 @@ def _run_epoch(theta, gradient, batches, descent):
     if not np.isfinite(theta).all():
         raise NotFiniteError
     return loss / n_rows, float(np.mean(norms))
+
+
+def minimize(theta, batches, penalty, *, max_iter, tol, report):
+    """Lower the loss over all batches by L-BFGS-B (Byrd et al. 1995), in place on theta.
+
+    `batches` are as an epoch yields them, and each iteration takes all of them. Vectors are float64
+    and theta is that of the net only where the loss is computed. Ends where no entry of the
+    gradient is larger than `tol`, or no step leads further down.
+    """
+    history, objective = History(), _Objective(theta, batches, penalty)
+
+    def end_iteration(x):
+        theta[:] = x
+        history.losses.append(objective.value)
+        history.grad_norms.append(objective.norm)
+        report(history)
+
+    options = {"maxiter": max_iter, "gtol": tol, "maxfun": np.inf}
+    try:
+        result = scipy.optimize.minimize(
+            objective,
+            theta.astype(np.float64),
+            jac=True,
+            method="L-BFGS-B",
+            callback=end_iteration,
+            options=options,
+        )
+        if not history.losses:
+            end_iteration(result.x)
+        history.stopped = "max_iter" if result.status == 1 else "converged"
+    except NotFiniteError:
+        if not history.losses:
+            raise NotFiniteError(1) from None
+        history.stopped = "not finite"
+    return history
+
+
+class _Objective:
+    """The penalised loss of all batches and its gradient, in float64.
+
+    `value` and `norm` are those of the last call.
+    """
+
+    def __init__(self, theta, batches, penalty):
+        self.theta, self.part = np.empty_like(theta), np.empty_like(theta)
+        self.batches, self.n_rows = batches, sum(n for n, _ in batches)
+        self.penalty = penalty.astype(np.float64)
+
+    def __call__(self, x):
+        self.theta[:] = x
+        gradient = self.penalty * x
+        self.value = 0.5 * float(gradient @ x)
+        for n, loss_and_gradient in self.batches:
+            share = n / self.n_rows
+            self.value += share * float(loss_and_gradient(self.theta, self.part))
+            gradient += share * self.part
+        self.norm = float(_norm(gradient))
+        if not (np.isfinite(self.value) and np.isfinite(self.norm)):
+            raise NotFiniteError
+        return self.value, gradient
 
 
 def _norm(vector):

@@ -1,6 +1,7 @@
 """Checking what users hand in against what an estimator was fitted on."""
 
 from contextlib import contextmanager
+from functools import update_wrapper
 from numbers import Integral
 
 import narwhals as nw
@@ -306,3 +307,44 @@ def unchanged_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+_FINE_WITH_LBFGS = {
+    "early_stopping": (False,),
+    "bptt_steps": (None,),
+    "dropout": (0.0,),
+    "initial_state": ("zeros", "learned"),
+}
+
+
+def check_for_lbfgs(estimator):
+    """Refuse what does not go with L-BFGS, which needs one loss and its exact gradient."""
+    if estimator.solver != "lbfgs":
+        return
+    for name, fine in _FINE_WITH_LBFGS.items():
+        value = getattr(estimator, name)
+        if value not in fine:
+            raise ValueError(
+                f'{name}={value!r} is not supported by solver="lbfgs": take another solver, or '
+                f"leave {name} at {fine[0]!r}."
+            )
+
+
+class UnavailableError(AttributeError, ValueError):
+    """A method that parameters rule out; `hasattr` is False, which scikit-learn goes by."""
+
+
+class unavailable_with_lbfgs:  # noqa: N801
+    """Decorator of a method that goes over the data batch by batch."""
+
+    def __init__(self, method):
+        self.method = method
+        update_wrapper(self, method)
+
+    def __get__(self, estimator, owner=None):
+        if estimator is not None and estimator.solver == "lbfgs":
+            raise UnavailableError(
+                f'{self.method.__name__} is not supported by solver="lbfgs", which needs all of '
+                "the data at once: take another solver, or fit."
+            )
+        return self.method.__get__(estimator, owner)

@@ -14,7 +14,18 @@ ESTIMATORS = [
     estimator(cell) if cell != "gru" else estimator()
     for estimator in (RNNClassifier, RNNRegressor)
     for cell in CELLS
-] + [RNNRegressor(loss="huber")]
+]
+COMPOSITE = [
+    RNNClassifier(solver="lbfgs"),
+    RNNRegressor(loss="huber", solver="adamw", learning_rate="cosine"),
+    RNNClassifier(
+        "lstm", hidden_layer_sizes=(8, 8), bidirectional=True, readout="mean", dropout=0.1
+    ),
+    RNNRegressor("gru", hidden_layer_sizes=16, readout="max", initial_state="learned"),
+    RNNClassifier(
+        "rnn_tanh", hidden_layer_sizes=16, initial_state="normal", readout="mean", bptt_steps=2
+    ),
+]
 STRICT = (
     {"xfail_strict": True}  # scikit-learn 1.8
     if "xfail_strict" in inspect.signature(parametrize_with_checks).parameters
@@ -24,7 +35,9 @@ STRICT = (
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda estimator: {}, **STRICT)
+@parametrize_with_checks(
+    ESTIMATORS + COMPOSITE, expected_failed_checks=lambda estimator: {}, **STRICT
+)
 def test_check_estimator(estimator, check):
     try:
         check(estimator)

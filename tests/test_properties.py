@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
 from skrnn._losses import REGRESSION_LOSSES
+from skrnn._optimizers import OPTIMIZERS, SCHEDULES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -220,7 +221,8 @@ def weighted_fits(draw):
         "cell": draw(CELLS),
         "hidden_layer_sizes": draw(st.sampled_from([2, (2, 2)])),
         "batch_size": draw(st.integers(1, 12)),
-        "solver": draw(st.sampled_from(["adam", "sgd"])),
+        "solver": draw(st.sampled_from(list(OPTIMIZERS))),
+        "learning_rate": draw(st.sampled_from(list(SCHEDULES))),
         "max_iter": 3,
         "random_state": draw(st.integers(0, 5)),
     }

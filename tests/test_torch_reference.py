@@ -10,7 +10,7 @@ from skrnn import RNNClassifier, RNNRegressor
 from skrnn._blas import one_thread
 from skrnn._losses import LOSSES
 from skrnn._network import Design, make_network
-from skrnn._optimizers import Adam
+from skrnn._optimizers import Adam, Constant
 from skrnn._sequences import Rows, Sequences
 from skrnn._training import Descent, Patience, train
 
@@ -122,15 +122,9 @@ def test_loss_and_gradient(case, network):
 
 def test_adam_with_clipping(case, network):
     n, n_steps, theta = len(case["lengths"]), len(case["losses"]), start_of(case, network)
-    adam = Adam(
-        theta.size,
-        theta.dtype,
-        learning_rate=float(case["learning_rate"]),
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-    )
-    descent = Descent(adam, np.zeros_like(theta), float(case["max_grad_norm"]))
+    adam = Adam(theta.size, theta.dtype, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+    rate = Constant(learning_rate_init=float(case["learning_rate"]))
+    descent = Descent(adam, rate, np.zeros_like(theta), float(case["max_grad_norm"]))
     batches = [(n, objective(case, network))]
     with one_thread:
         history = train(

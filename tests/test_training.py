@@ -1,15 +1,17 @@
-"""The loop: clipping, penalty, stopping and best weights, on functions whose course is known."""
+"""The loops: clipping, penalty, stopping and best weights, on functions whose course is known."""
 
 import numpy as np
 import pytest
+import scipy.optimize
 
-from skrnn._optimizers import SGD
-from skrnn._training import Descent, NotFiniteError, Patience, train
+from skrnn._optimizers import SCHEDULES, SGD
+from skrnn._training import Descent, NotFiniteError, Patience, _Objective, minimize, train
 
 
-def descent(learning_rate=0.1, penalty=0.0, max_grad_norm=None, n=1):
-    sgd = SGD(n, np.float64, learning_rate=learning_rate, momentum=0.0, nesterovs_momentum=False)
-    return Descent(sgd, np.full(n, penalty), max_grad_norm)
+def descent(learning_rate=0.1, penalty=0.0, max_grad_norm=None, n=1, schedule="constant"):
+    sgd = SGD(n, np.float64, momentum=0.0, nesterovs_momentum=False)
+    schedule = SCHEDULES[schedule](learning_rate_init=learning_rate)
+    return Descent(sgd, schedule, np.full(n, penalty), max_grad_norm)
 
 
 def epochs_of(values):
@@ -26,13 +28,13 @@ def epochs_of(values):
     return epoch
 
 
-def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, theta=None):
-    theta = np.zeros(1) if theta is None else theta
+def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, steps=None):
+    theta = np.zeros(1)
     scores = None if scores is None else iter(scores)
     history = train(
         theta,
         epochs_of(losses),
-        descent(),
+        steps or descent(),
         Patience(tol, n_iter_no_change),
         max_iter=max_iter or len(losses),
         score=None if scores is None else lambda theta: next(scores),
@@ -53,6 +55,40 @@ def test_progress_of_less_than_tol_does_not_count():
 def test_runs_to_max_iter_while_the_loss_falls():
     history, _ = run([5, 4, 3, 2], max_iter=4)
     assert history.stopped == "max_iter" and len(history.losses) == 4
+
+
+@pytest.mark.parametrize("by_score", [False, True])
+def test_adaptive_rate_is_divided_by_5_whenever_patience_is_over(by_score):
+    figures = [5, 4, 4, 4, 3, 3, 3, 3, 3, 3]
+    scores = [-figure for figure in figures] if by_score else None
+    steps = descent(schedule="adaptive")
+    history, _ = run(figures, n_iter_no_change=2, scores=scores, steps=steps)
+    assert history.stopped == "max_iter" and len(history.losses) == 10
+    assert steps.schedule.divisions == 3  # after epochs 4, 7 and 9
+    _, theta = run(figures, n_iter_no_change=2, steps=descent(schedule="adaptive"))
+    assert theta == pytest.approx(-0.1 * (4 + 3 / 5 + 2 / 25 + 1 / 125))
+
+
+def test_adaptive_stops_when_the_rate_is_too_small_to_divide():
+    steps = descent(4e-6, schedule="adaptive")
+    history, _ = run([1.0] * 20, n_iter_no_change=3, steps=steps)
+    assert history.stopped == "converged" and len(history.losses) == 1 + 3 + 3
+    assert steps.schedule.rate() == pytest.approx(8e-7)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_counts_the_epochs_that_ended(name):
+    settings = {"learning_rate_init": 0.1, "power_t": 0.5, "max_iter": 9}
+    kind = SCHEDULES[name]
+    schedule = kind(**{name: settings[name] for name in kind.settings})
+    steps = descent()
+    steps.schedule = schedule
+    _, theta = run([4, 3, 2, np.nan], max_iter=9, steps=steps)
+    assert schedule.epochs == 3
+    first = kind(**{name: settings[name] for name in kind.settings})
+    assert first.rate() == 0.1
+    first.epochs = 1
+    assert theta == pytest.approx(-(0.1 + first.rate()))  # the third epoch started from there
 
 
 def test_last_weights_stay_without_a_score():
@@ -115,15 +151,15 @@ def test_norm_survives_gradients_whose_squares_overflow():
     np.testing.assert_allclose(-theta, [0.6, 0.8])
 
 
-def test_penalty_is_the_gradient_of_its_part_of_the_loss(assert_gradient):
+def test_step_goes_along_the_penalised_gradient(assert_gradient):
     at = np.array([1.0, -2.0, 3.0])
 
     def value(theta):
-        return descent(penalty=0.3, n=3).step(theta.copy(), np.zeros(3), 0.0)[0]
+        return descent(penalty=0.3, n=3).step(theta.copy(), np.zeros(3), 2.0)[0]
 
-    gradient = np.zeros(3)
-    descent(penalty=0.3, n=3).step(at.copy(), gradient, 0.0)
-    assert_gradient(value, at, gradient)
+    theta = at.copy()
+    descent(1.0, penalty=0.3, n=3).step(theta, np.zeros(3), 2.0)
+    assert_gradient(value, at, at - theta)
 
 
 def test_epoch_loss_is_the_mean_over_rows_and_norm_that_over_batches():
@@ -138,3 +174,122 @@ def test_epoch_loss_is_the_mean_over_rows_and_norm_that_over_batches():
 
     history = train(np.zeros(1), epoch, descent(), Patience(0, 3), max_iter=1)
     assert history.losses == [2.0] and history.grad_norms == [2.0]
+
+
+# L-BFGS ---------------------------------------------------------------------------------------
+
+CURVATURE = np.array([1.0, 10.0, 100.0])
+
+
+def bowl(theta, gradient):
+    gradient[:] = CURVATURE * (theta - 1)
+    return 0.5 * CURVATURE @ (theta - 1) ** 2
+
+
+def rosenbrock(theta, gradient):
+    gradient[:] = scipy.optimize.rosen_der(theta)
+    return scipy.optimize.rosen(theta)
+
+
+def lowered(*batches, theta=None, penalty=0.0, max_iter=200, tol=1e-9):
+    theta, seen = np.zeros(3) if theta is None else theta, []
+    history = minimize(
+        theta,
+        batches,
+        np.full(len(theta), penalty),
+        max_iter=max_iter,
+        tol=tol,
+        report=lambda history: seen.append(history.losses[-1]),
+    )
+    assert seen == history.losses and len(seen) == len(history.grad_norms) >= 1
+    return theta, history
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5])
+def test_lbfgs_finds_the_minimum_of_the_penalised_loss(penalty):
+    theta, history = lowered((1, bowl), penalty=penalty)
+    np.testing.assert_allclose(theta, CURVATURE / (CURVATURE + penalty), rtol=1e-6)
+    value = bowl(theta, np.empty(3)) + penalty / 2 * theta @ theta
+    assert history.stopped == "converged" and history.losses[-1] == pytest.approx(value)
+    assert all(np.diff(history.losses) < 0)
+
+
+def test_lbfgs_is_given_the_gradient_of_the_penalised_loss(assert_gradient):
+    def half(theta, gradient):
+        gradient[:] = 3 * theta**2
+        return (theta**3).sum()
+
+    at, batches = np.array([-1.2, 1.0, 0.5]), [(2, rosenbrock), (3, half)]
+    objective = _Objective(at, batches, np.array([0.5, 0.0, 2.0]))
+    assert_gradient(lambda theta: objective(theta)[0], at, objective(at)[1])
+
+
+def test_lbfgs_history_is_that_of_scipys_iterates():
+    start, iterates = np.array([-1.2, 1.0, 0.5]), []
+    scipy.optimize.minimize(
+        scipy.optimize.rosen,
+        start,
+        jac=scipy.optimize.rosen_der,
+        method="L-BFGS-B",
+        callback=lambda x: iterates.append(x.copy()),
+        options={"gtol": 1e-9},
+    )
+    theta, history = lowered((4, rosenbrock), theta=start)
+    np.testing.assert_array_equal(theta, iterates[-1])
+    assert history.losses == [scipy.optimize.rosen(x) for x in iterates]
+    np.testing.assert_allclose(
+        history.grad_norms, [np.linalg.norm(scipy.optimize.rosen_der(x)) for x in iterates]
+    )
+
+
+def test_lbfgs_takes_the_mean_over_the_rows_of_all_batches():
+    def flat(theta, gradient):
+        gradient.fill(0.0)
+        return 8.0
+
+    theta, history = lowered((3, bowl), (1, flat), penalty=0.75)
+    np.testing.assert_allclose(theta, CURVATURE / (CURVATURE + 1), rtol=1e-6)
+    penalised = 0.75 * bowl(theta, np.empty(3)) + 0.25 * 8 + 0.375 * theta @ theta
+    assert history.losses[-1] == pytest.approx(penalised)
+
+
+def test_lbfgs_computes_the_loss_in_the_dtype_of_theta():
+    def in_float32(theta, gradient):
+        assert theta.dtype == gradient.dtype == np.float32
+        return bowl(theta, gradient)
+
+    theta, history = lowered((1, in_float32), theta=np.zeros(3, np.float32))
+    assert theta.dtype == np.float32 and history.stopped == "converged"
+    np.testing.assert_allclose(theta, 1, rtol=1e-5)
+
+
+def test_lbfgs_stops_at_max_iter_and_goes_on_from_there():
+    theta, history = lowered((1, rosenbrock), max_iter=5)
+    assert history.stopped == "max_iter" and len(history.losses) == 5
+    again, history = lowered((1, rosenbrock), theta=theta)
+    assert history.stopped == "converged"
+    np.testing.assert_allclose(again, 1, rtol=1e-5)
+
+
+def test_lbfgs_at_a_minimum_counts_as_one_iteration():
+    theta, history = lowered((1, bowl), theta=np.ones(3))
+    assert history.stopped == "converged" and history.losses == [0.0] == history.grad_norms
+    np.testing.assert_array_equal(theta, 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["value", "gradient"])
+def test_lbfgs_leaves_the_last_finite_iterate_or_says_that_there_is_none(bad, where):
+    def cliff(theta, gradient):
+        value = rosenbrock(theta, gradient)
+        if theta[0] > 0.8:
+            value = bad if where == "value" else value
+            gradient[0] = bad if where == "gradient" else gradient[0]
+        return value
+
+    theta, history = lowered((1, cliff))
+    assert history.stopped == "not finite" and 0 < theta[0] <= 0.8
+    assert history.losses[-1] == pytest.approx(rosenbrock(theta, np.empty(3)))
+    with pytest.raises(NotFiniteError) as caught:
+        lowered((1, cliff), theta=np.ones(3))
+    assert caught.value.args[0] == 1
