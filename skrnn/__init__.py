@@ -1,6 +1,7 @@
 """Recurrent neural networks that belong in scikit-learn."""
 
-from ._estimators import RNNClassifier, RNNRegressor
+from ._classifier import RNNClassifier
+from ._regressor import RNNRegressor
 from ._sequences import as_sequences, pad_sequences
 
 __all__ = ["RNNClassifier", "RNNRegressor", "__version__", "as_sequences", "pad_sequences"]

@@ -180,6 +180,12 @@ class Rows(NamedTuple):
         rows = self.sequences.rows() if self.per_step else slice(None)
         return self.targets[rows], self.weight[rows]
 
+    def heard(self):
+        """Targets and weights of these sequences, or of their steps, where the weight is not 0."""
+        targets, weight = self.flat()
+        heard = (weight > 0).reshape(len(weight), -1).any(axis=1)
+        return targets[heard], weight[heard]
+
     def weights_of_sequences(self):
         """Weight of each sequence, that of all its steps together."""
         if not self.per_step:

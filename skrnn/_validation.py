@@ -3,13 +3,54 @@
 from contextlib import contextmanager
 from functools import update_wrapper
 from numbers import Integral
+from typing import NamedTuple
 
 import narwhals as nw
 import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._sequences import LAYOUT, items_of, kind_of, place_of, stack_items, stack_table, unwrap
+from ._sequences import (
+    LAYOUT,
+    Sequences,
+    items_of,
+    kind_of,
+    place_of,
+    stack_items,
+    stack_table,
+    unwrap,
+)
+
+
+class Reading(NamedTuple):
+    """X as sequences; the lengths it was given in, and which of these steps are there.
+
+    `present` is None for all of them; what is `rectangular` came as one array.
+    """
+
+    sequences: Sequences
+    lengths: np.ndarray
+    present: np.ndarray | None
+    rectangular: bool
+
+    def carried(self, values, first):
+        """Values of all steps as given: a step that is absent has that of the step before.
+
+        Before the first step that is there, `first` (1, ...).
+        """
+        if self.present is None:
+            return values
+        latest = np.cumsum(self.present) - 1
+        begun = latest >= np.repeat(self.sequences.starts, self.lengths)
+        return np.concatenate([values, first])[np.where(begun, latest, len(values))]
+
+    def boxed(self, values):
+        """Values of all steps as an array (n, T, ...) or an object array of arrays (T_i, ...)."""
+        if self.rectangular:
+            return values.reshape(len(self.lengths), -1, *values.shape[1:])
+        boxes = np.empty(len(self.lengths), dtype=object)
+        boxes[:] = np.split(values, np.cumsum(self.lengths)[:-1])
+        return boxes
 
 
 def read_steps(estimator, X, features_per_step, *, reset, dtype=None):
@@ -348,3 +389,11 @@ class unavailable_with_lbfgs:  # noqa: N801
                 "the data at once: take another solver, or fit."
             )
         return self.method.__get__(estimator, owner)
+
+
+def check_integers(value, name, of_what):
+    """One integer or several, all >= 1, as a tuple."""
+    values = [value] if isinstance(value, Integral) or np.ndim(value) == 0 else list(value)
+    if not values or not all(isinstance(v, Integral) and v >= 1 for v in values):
+        raise ValueError(f"{name} must be integers >= 1, one {of_what}, got {value!r}.")
+    return tuple(int(v) for v in values)

@@ -25,7 +25,10 @@ LEVELS = {
     "_heads": 2,
     "_network": 3,
     "_parallel": 4,
-    "_estimators": 5,
+    "_streams": 4,
+    "_base": 5,
+    "_classifier": 6,
+    "_regressor": 6,
 }
 FOLDER = Path(skrnn.__file__).parent
 

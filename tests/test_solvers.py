@@ -10,7 +10,7 @@ import scipy.optimize
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skrnn import RNNClassifier, RNNRegressor, _estimators
+from skrnn import RNNClassifier, RNNRegressor, _base
 from skrnn._optimizers import OPTIMIZERS, SCHEDULES
 from skrnn._validation import _FINE_WITH_LBFGS
 
@@ -219,7 +219,7 @@ def test_lbfgs_minimum_is_that_of_the_loss_written_out():
 def test_lbfgs_in_pieces_of_the_rows_changes_only_rounding(make, monkeypatch):
     y = LEVELS if make is classifier else Y
     whole = make("lbfgs").fit(X, y)
-    monkeypatch.setattr(_estimators, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(_base, "ROWS_AT_ONCE", 7)
     assert_same_weights(make("lbfgs").fit(X, y), whole, rtol=1e-7, atol=1e-9)
 
 

@@ -1,0 +1,60 @@
+"""Where a stream stands, as `step` gives it to users and takes it back: one row a sequence."""
+
+import numpy as np
+
+from ._network import Standing
+
+
+def state_of(standing):
+    """Arrays by name, one row a sequence."""
+    state = {
+        f"{name}_{i}": h.T
+        for i, layer in enumerate(standing.layers)
+        for name, h in zip("hc", layer, strict=False)
+    }
+    return state | {"pooled": standing.total.T, "steps": standing.count}
+
+
+def standing_of(network, views, state, n):
+    """Where n sequences stand, by what `step` gave before."""
+    if state is None:
+        return network.before(views, n)
+    names = [
+        [f"{name}_{i}" for name in "hc"[: layer.n_states]]
+        for i, layer in enumerate(network.chain.layers)
+    ]
+    widths = {"pooled": network.chain.n_out}
+    for layer, own in zip(network.chain.layers, names, strict=True):
+        widths |= dict.fromkeys(own, layer.n_hidden)
+    require_state(state, widths, n)
+    layers = [[state[name].T for name in own] for own in names]
+    return Standing(layers, state["pooled"].T, state["steps"])
+
+
+def require_state(state, widths, n):
+    """Refuse all but `steps` (n,) and arrays (n, width) of these names and widths."""
+    try:
+        shapes = {name: array.shape for name, array in state.items()}
+        n_rows = len(state["steps"])
+    except (AttributeError, KeyError, TypeError):
+        shapes, n_rows = None, 0
+    if shapes != {name: (n_rows, width) for name, width in widths.items()} | {"steps": (n_rows,)}:
+        raise ValueError(
+            "state must be what step returned for this estimator, or None. Rows may be taken from "
+            "it, of every array the same."
+        )
+    if n_rows != n:
+        raise ValueError(
+            f"x_t has {n} rows, but state is of {n_rows} sequences: pass a row for each of them, "
+            "all NaN where there is none."
+        )
+
+
+def moved(after, before, moves):
+    """Where sequences stand if only some move: as after a step for these, as before for others."""
+    layers = [
+        [np.where(moves, new, old) for new, old in zip(*states, strict=True)]
+        for states in zip(after.layers, before.layers, strict=True)
+    ]
+    total = np.where(moves, after.total, before.total)
+    return Standing(layers, total, np.where(moves, after.count, before.count))
