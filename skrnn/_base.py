@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._blas import one_thread
 from ._cells import CELLS
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context
 from ._losses import LOSSES
 from ._network import Design, make_network
 from ._optimizers import OPTIMIZERS, SCHEDULES
@@ -30,6 +30,7 @@ from ._training import Descent, NotFiniteError, Patience, minimize, train
 from ._validation import (
     Reading,
     check_for_lbfgs,
+    check_groups,
     check_integers,
     check_sample_weight,
     check_step_weight,
@@ -41,9 +42,10 @@ from ._validation import (
     unchanged_on_error,
     which_features,
 )
+from ._watch import Watch
 
 
-class BaseRNN(BaseEstimator):
+class BaseRNN(CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: everything but the meaning of the target."""
 
     _parameter_constraints: dict = {
@@ -94,7 +96,17 @@ class BaseRNN(BaseEstimator):
         return stateless(self._design).weights(self._theta)
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Learn from sequences X and targets y.
 
         Parameters
@@ -107,11 +119,18 @@ class BaseRNN(BaseEstimator):
         sample_weight : array-like of shape (n,), default=None
             Weight 2 counts a sequence twice, weight 0 leaves it out. With `readout="step"` also one
             a step, as y: a step of weight 0 is read, but its output does not count.
+        groups : array-like of shape (n,), default=None
+            With `early_stopping`: sequences of one group are held out together or not at all.
+        X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
+            With `early_stopping`: what to score on, instead of a part of X.
 
         Returns
         -------
         self
-            The fitted estimator. If fitting fails, it is exactly as it was before.
+            The fitted estimator. If fitting fails, it is exactly as it was before. If it is
+            interrupted (Ctrl-C), it is as after the last batch, or as after the best epoch with
+            `early_stopping`, and a warning says so; interrupted before the first batch is done, it
+            is as it was before.
 
         Raises
         ------
@@ -119,9 +138,16 @@ class BaseRNN(BaseEstimator):
             If X, y or sample_weight is not as described (the message names the sequence), or if
             the loss is no longer finite.
         """
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
+            self._check_combinations()
             goes_on = self.warm_start and hasattr(self, "_theta")
-            history = self._fit(X, y, sample_weight, goes_on, self.max_iter)
+            rows = self._read_rows(X, y, sample_weight, goes_on, groups=groups)
+            held_out = self._read_validation(X_val, y_val, sample_weight_val, rows, groups)
+            watch = Watch(self, context, X, y, self._fitted)
+            history = self._fit(rows, held_out, goes_on, self.max_iter, watch)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         if history.stopped == "max_iter":
             warnings.warn(
                 f"The loss was still getting better after max_iter={self.max_iter} epochs. "
@@ -135,14 +161,18 @@ class BaseRNN(BaseEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         self._validate_params()  # scikit-learn's decorator leaves it out once fitted
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with unchanged_on_error(self):
-            self._fit(X, y, sample_weight, hasattr(self, "_theta"), 1, classes)
+            self._check_combinations()
+            goes_on = hasattr(self, "_theta")
+            rows = self._read_rows(X, y, sample_weight, goes_on, classes)
+            self._fit(rows, None, goes_on, 1, Watch(self, context, X, y, self._fitted))
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self
 
-    def _fit(self, X, y, sample_weight, goes_on, max_iter, classes=None):
+    def _fit(self, rows, held_out, goes_on, max_iter, watch):
         """Train for at most max_iter epochs; `goes_on` where the fit before stopped."""
-        self._check_combinations()
-        rows = self._read_rows(X, y, sample_weight, goes_on, classes)
         rng = copy.deepcopy(self._rng) if goes_on else check_random_state(self.random_state)
         design = self._make_design(rows)
         if goes_on and design != self._design:
@@ -155,12 +185,18 @@ class BaseRNN(BaseEstimator):
         self._design = design
         network = ParallelNetwork(design)
         theta = self._theta.copy() if goes_on else network.whole.initialize(rng)
-        rows, held_out = self._split(rows, rng, goes_on)
+        if self.early_stopping and held_out is None:
+            rows, held_out = self._split(rows, rng, goes_on)
         rows = self._prepare(rows, None if goes_on else network.whole.weights(theta)["b_o"])
-        history = self._train(network, theta, rows, held_out, rng, goes_on, max_iter)
-        self._theta, self._rng = theta, copy.deepcopy(rng)
+        history = self._train(network, theta, rows, held_out, rng, goes_on, max_iter, watch)
+        vars(self).update(self._fitted(theta))
+        self._rng = copy.deepcopy(rng)
         self._remember(history, goes_on)
         return history
+
+    def _fitted(self, theta):
+        """What makes a fit of weights theta."""
+        return {"_theta": theta}
 
     def _check_combinations(self):
         check_for_lbfgs(self)
@@ -171,14 +207,16 @@ class BaseRNN(BaseEstimator):
                 "bptt_steps=None or bidirectional=False."
             )
 
-    def _read_rows(self, X, y, sample_weight, goes_on, classes):
+    def _read_rows(self, X, y, sample_weight, goes_on, classes=None, groups=None, dtype=None):
         """Sequences, encoded targets and weights, in canonical order if they are to be shuffled."""
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        given = self._read(X, reset=not goes_on, dtype=self._theta.dtype if goes_on else None)
+        if goes_on and dtype is None:
+            dtype = self._theta.dtype
+        given = self._read(X, reset=not goes_on, dtype=dtype)
         per_step = self.readout == "step"
         y = self._read_target(step_targets(y, given.lengths, given.present) if per_step else y)
         weight = self._read_weight(sample_weight, given, len(y))
@@ -187,12 +225,34 @@ class BaseRNN(BaseEstimator):
         codes = self._encode(y[heard], goes_on, classes)
         targets = np.zeros((len(y), codes.shape[1]), codes.dtype)
         targets[heard] = codes
-        rows = Rows(given.sequences, targets, weight, per_step)
+        groups = None if groups is None else check_groups(groups, len(given.sequences))
+        rows = Rows(given.sequences, targets, weight, groups, per_step)
         rows = rows.take(np.flatnonzero(rows.weights_of_sequences()))
         if not goes_on:
             self.categories_ = self._learn_categories(rows.sequences)
         rows = rows._replace(sequences=self._embed(rows.sequences))
         return rows.in_canonical_order() if self.shuffle else rows
+
+    def _read_validation(self, X_val, y_val, sample_weight_val, rows, groups):
+        """What the user wants to be scored on, None if that is to be a part of the rows."""
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        given = [name for name, value in given.items() if value is not None]
+        if not given:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError(f"{given[0]} was passed, but X_val and y_val go together: pass both.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val were passed, but early_stopping=False: set early_stopping=True to "
+                "stop by the score on them."
+            )
+        if groups is not None:
+            raise ValueError("groups choose what to hold out, but X_val was passed: leave one out.")
+        dtype = rows.sequences.values.dtype
+        try:
+            return self._read_rows(X_val, y_val, sample_weight_val, True, dtype=dtype)
+        except ValueError as error:
+            raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from None
 
     def _read_weight(self, sample_weight, given, n_targets):
         """Weight of each target."""
@@ -265,18 +325,11 @@ class BaseRNN(BaseEstimator):
 
     def _split(self, rows, rng, goes_on):
         """Training and validation part; the same ones again when the fit goes on."""
-        if not self.early_stopping:
-            return rows, None
         if not (goes_on and hasattr(self, "_split_seed")):
             self._split_seed = rng.randint(np.iinfo(np.int32).max)
         n = len(rows.sequences)
         try:
-            train_part, held_out = train_test_split(
-                np.arange(n),
-                test_size=self.validation_fraction,
-                random_state=self._split_seed,
-                stratify=None if rows.per_step else self._strata(rows.targets),
-            )
+            train_part, held_out = self._parts(rows)
             if len(held_out) < 2:
                 raise ValueError("it would hold one sequence")
         except ValueError as error:
@@ -286,14 +339,34 @@ class BaseRNN(BaseEstimator):
             ) from None
         return rows.take(train_part), rows.take(held_out)
 
-    def _train(self, network, theta, rows, held_out, rng, goes_on, max_iter):
+    def _parts(self, rows):
+        """Row numbers of both parts: whole groups, else by class, else those that come last."""
+        units = np.arange(len(rows.sequences))
+        if rows.groups is not None:
+            _, firsts, units = np.unique(rows.groups, return_index=True, return_inverse=True)
+            units = np.argsort(np.argsort(firsts))[units]  # numbered as they come
+        by_class = self.shuffle and rows.groups is None and not rows.per_step
+        _, held_out = train_test_split(
+            np.arange(units.max() + 1),
+            test_size=self.validation_fraction,
+            shuffle=self.shuffle,
+            random_state=self._split_seed if self.shuffle else None,
+            stratify=self._strata(rows.targets) if by_class else None,
+        )
+        is_held_out = np.isin(units, held_out)
+        return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+    def _train(self, network, theta, rows, held_out, rng, goes_on, max_iter, watch):
         """Let the solver lower the loss, in place on theta."""
         try:
             with calculating():
                 if self.solver == "lbfgs":
-                    history = self._minimize(network, theta, rows, max_iter)
+                    history = self._minimize(network, theta, rows, max_iter, watch)
                 else:
-                    history = self._descend(network, theta, rows, held_out, rng, goes_on, max_iter)
+                    descent = self._descent(theta, self._penalty(network), goes_on)
+                    history = self._descend(
+                        network, theta, rows, held_out, rng, descent, max_iter, watch
+                    )
         except NotFiniteError as error:
             raise ValueError(
                 f"The loss or its gradient was not finite in epoch {error.args[0]}. {CALM}"
@@ -305,9 +378,14 @@ class BaseRNN(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
+        if history.stopped == "interrupted":
+            warnings.warn(
+                f"Training was interrupted by the user in epoch {len(history.losses) + 1}.",
+                stacklevel=5,
+            )
         return history
 
-    def _minimize(self, network, theta, rows, max_iter):
+    def _minimize(self, network, theta, rows, max_iter, watch):
         self._optimizer = self._schedule = None
         longest_first = rows.sequences.longest_first()
         return minimize(
@@ -316,10 +394,10 @@ class BaseRNN(BaseEstimator):
             self._penalty(network),
             max_iter=max_iter,
             tol=self.tol,
-            report=self._report,
+            watch=watch,
         )
 
-    def _descend(self, network, theta, rows, held_out, rng, goes_on, max_iter):
+    def _descend(self, network, theta, rows, held_out, rng, descent, max_iter, watch):
         n = len(rows.sequences)
         batch_size = min(32 if self.batch_size == "auto" else self.batch_size, n)
 
@@ -341,12 +419,12 @@ class BaseRNN(BaseEstimator):
         return train(
             theta,
             epoch,
-            self._descent(theta, self._penalty(network), goes_on),
+            descent,
             Patience(self.tol, self.n_iter_no_change),
             max_iter=max_iter,
+            watch=watch,
             score=None if held_out is None else score,
             probe=lambda theta: outputs(theta, rows.sequences.take(slice(batch_size))),
-            report=self._report,
         )
 
     def _penalty(self, network):
@@ -400,28 +478,22 @@ class BaseRNN(BaseEstimator):
     def _loss_function(self):
         return LOSSES[self._loss](**self._loss_settings)
 
-    def _report(self, history):
-        if not self.verbose:
-            return
-        line = f"Epoch {len(history.losses)}, loss = {history.losses[-1]:.8f}"
-        if history.scores:
-            line += f", validation score = {history.scores[-1]:.6f}"
-        print(line)
-
     def _remember(self, history, goes_on):
         """Set the fitted attributes that tell what happened, after those of the fit before."""
+        epochs_before = self.n_iter_ if goes_on else 0
         curves = {"loss_curve_": history.losses, "grad_norm_curve_": history.grad_norms}
         if self.early_stopping:
             curves["validation_scores_"] = history.scores
         for name, values in curves.items():
             before = getattr(self, name, None) if goes_on else None
             setattr(self, name, (before or []) + values)
-        if not self.early_stopping:
-            self.validation_scores_ = None
         self.n_iter_ = len(self.loss_curve_)
         self.loss_ = self.loss_curve_[-1]
         self.best_loss_ = None if self.early_stopping else min(self.loss_curve_)
-        self.best_validation_score_ = max(self.validation_scores_) if self.early_stopping else None
+        self.best_epoch_ = history.best and epochs_before + history.best
+        if not self.early_stopping:
+            self.validation_scores_ = None
+        self.best_validation_score_ = max(self.validation_scores_ or [], default=None)
 
     def _read_to_predict(self, X):
         check_is_fitted(self)

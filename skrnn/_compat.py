@@ -1,6 +1,37 @@
-"""The private pieces of scikit-learn that estimators of other packages need, in one place."""
+"""The pieces of scikit-learn that are private, or not in all versions, in one place."""
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
 
-__all__ = ["HasMethods", "Interval", "Options", "RealNotInt", "StrOptions", "fit_context"]
+try:
+    from sklearn.callback import CallbackSupportMixin  # scikit-learn 1.9
+except ImportError:
+
+    class NoContext:
+        """The context of a fit that nobody can watch."""
+
+        def subcontext(self, **task):
+            return self
+
+        def call_on_fit_task_begin(self, **state):
+            pass
+
+        def call_on_fit_task_end(self, **state):
+            return False
+
+    class CallbackSupportMixin:
+        """Nothing but the context."""
+
+        def _init_callback_context(self, **task):
+            return NoContext()
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "HasMethods",
+    "Interval",
+    "Options",
+    "RealNotInt",
+    "StrOptions",
+    "fit_context",
+]

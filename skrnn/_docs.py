@@ -94,7 +94,9 @@ early_stopping : bool, default=False
     Whether to set a part of the training data aside, stop when its score (accuracy or R^2) no
     longer rises, and restore the weights of the best epoch.
 validation_fraction : float, default=0.1
-    Size of that part, in (0, 1); stratified by class.
+    Size of that part, in (0, 1); stratified by class, or whole `groups` where `fit` gets them. With
+    `shuffle=False` it is the last part, as for sequences in order of time. Not used where `fit`
+    gets `X_val`.
 warm_start : bool, default=False
     Whether `fit` goes on where the fit before stopped, the optimiser's state included.
 random_state : int, RandomState instance or None, default=None
@@ -137,6 +139,8 @@ validation_scores_ : list of float or None
     Score on the validation part after every epoch, with `early_stopping`.
 best_validation_score_ : float or None
     The greatest of them.
+best_epoch_ : int or None
+    The epoch that had it, from 1 on, whose weights were kept.
 """
 
 REFERENCES = """

@@ -163,17 +163,22 @@ class Rows(NamedTuple):
     """What is learned from: sequences, their targets (n, outputs) and weights (n,).
 
     With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
+    `groups` (n,) are numbers, or None.
     """
 
     sequences: Sequences
     targets: np.ndarray
     weight: np.ndarray
+    groups: np.ndarray | None = None
     per_step: bool = False
 
     def take(self, rows):
+        taken = self._replace(sequences=self.sequences.take(rows))
+        if self.groups is not None:
+            taken = taken._replace(groups=self.groups[rows])
         if self.per_step:
-            return self._replace(sequences=self.sequences.take(rows))
-        return Rows(self.sequences.take(rows), self.targets[rows], self.weight[rows])
+            return taken
+        return taken._replace(targets=self.targets[rows], weight=self.weight[rows])
 
     def flat(self):
         """Targets and weights of these sequences alone, one below the other."""
@@ -198,8 +203,8 @@ class Rows(NamedTuple):
     def in_canonical_order(self):
         """Sort so that the order depends on neither the users' order nor on repetition.
 
-        By length, targets (in an order that scaling them keeps) and bytes. Equal sequences are
-        merged, their weights added.
+        By length, targets (in an order that scaling them keeps), group and bytes. Equal sequences
+        of a group are merged, their weights added.
         """
         n, targets, weights = len(self.sequences), self.targets, self.weight.copy()
         if self.per_step:
@@ -208,6 +213,7 @@ class Rows(NamedTuple):
             zip(
                 self.sequences.lengths.tolist(),
                 [target.ravel().tolist() for target in targets],
+                [0] * n if self.groups is None else self.groups.tolist(),
                 self.sequences.bytes(),
                 [weight.tobytes() for weight in weights],
                 strict=True,

@@ -13,12 +13,17 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass
 class History:
-    """What happened, epoch by epoch; `stopped` says why it ended."""
+    """What happened, epoch by epoch.
+
+    `stopped` says why it ended: "max_iter", "converged", "callback", "interrupted" or "not finite";
+    `best` is the epoch with the best score, from 1 on.
+    """
 
     losses: list = field(default_factory=list)
     grad_norms: list = field(default_factory=list)
     scores: list = field(default_factory=list)
     stopped: str = "max_iter"
+    best: int | None = None
 
 
 class Descent:
@@ -58,31 +63,33 @@ class Patience:
         return over
 
 
-def train(theta, epoch, descent, patience, *, max_iter, score=None, probe=None, report=None):
+def train(theta, epoch, descent, patience, *, max_iter, watch, score=None, probe=None):
     """Run epochs on theta, in place, until the loss or the score gets better at no learning rate.
 
     `epoch()` yields for every batch its number of rows and a function of (theta, gradient) that
     writes the gradient and returns the loss. With `score(theta)`, which should rise, the weights of
-    the best epoch are restored at the end. `probe(theta)` is called at the end, `report(history)`
-    after every epoch. `score` and `probe` raise NotFiniteError where outputs are not finite.
+    the best epoch are restored at the end. `probe(theta)` is called at the end. `score` and `probe`
+    raise NotFiniteError where outputs are not finite. `watch` is told of every epoch, and may stop
+    training; so may the user, by Ctrl-C, once there is a first batch.
     """
-    history, gradient = History(), np.empty_like(theta)
-    kept = None
+    history, sums, kept = History(), _Sums(), None
     try:
         for _ in range(max_iter):
-            before = theta.copy()
-            loss, norm = _run_epoch(theta, gradient, epoch(), descent)
-            figure = loss if score is None else -score(theta)
+            watch.begin()
+            before, sums = theta.copy(), _Sums()
+            sums.run(theta, epoch(), descent)
+            figure = sums.loss if score is None else -score(theta)
             if score is None and history.losses:
                 kept = before  # proven by an epoch that started from them and had no infinities
-            history.losses.append(loss)
-            history.grad_norms.append(norm)
+            sums.record(history)
             if score is not None:
                 history.scores.append(-figure)
-                kept = theta.copy() if figure <= patience.best else kept
-            if report is not None:
-                report(history)
+                if figure <= patience.best:
+                    kept, history.best = theta.copy(), len(history.losses)
             descent.schedule.epochs += 1
+            if watch.end(history, theta):
+                history.stopped = "callback"
+                break
             if patience.is_over(figure) and not descent.schedule.lower():
                 history.stopped = "converged"
                 break
@@ -92,25 +99,46 @@ def train(theta, epoch, descent, patience, *, max_iter, score=None, probe=None, 
         if kept is None:
             raise NotFiniteError(len(history.losses) + 1) from None
         history.stopped = "not finite"
-    if score is not None or history.stopped == "not finite":
+    except KeyboardInterrupt:
+        if not history.losses:
+            sums.record(history)
+        if not history.losses:
+            raise
+        history.stopped = "interrupted"
+    if kept is not None and (score is not None or history.stopped == "not finite"):
         theta[:] = kept
     return history
 
 
-def _run_epoch(theta, gradient, batches, descent):
-    """Mean loss over the rows, and mean norm over the batches."""
-    n_rows, loss, norms = 0, 0.0, []
-    for n, loss_and_gradient in batches:
-        value, norm = descent.step(theta, gradient, loss_and_gradient(theta, gradient))
-        n_rows += n
-        loss += n * float(value)
-        norms.append(float(norm))
-    if not np.isfinite(theta).all():
-        raise NotFiniteError
-    return loss / n_rows, float(np.mean(norms))
+class _Sums:
+    """Sums over the batches of an epoch."""
+
+    def __init__(self):
+        self.n_rows, self.total, self.norms = 0, 0.0, []
+
+    @property
+    def loss(self):
+        """Mean over the rows."""
+        return self.total / self.n_rows
+
+    def run(self, theta, batches, descent):
+        gradient = np.empty_like(theta)
+        for n, loss_and_gradient in batches:
+            value, norm = descent.step(theta, gradient, loss_and_gradient(theta, gradient))
+            self.n_rows += n
+            self.total += n * float(value)
+            self.norms.append(float(norm))
+        if not np.isfinite(theta).all():
+            raise NotFiniteError
+
+    def record(self, history):
+        """Write the loss and the mean norm of the batches so far, if there are any."""
+        if self.n_rows:
+            history.losses.append(self.loss)
+            history.grad_norms.append(float(np.mean(self.norms)))
 
 
-def minimize(theta, batches, penalty, *, max_iter, tol, report):
+def minimize(theta, batches, penalty, *, max_iter, tol, watch):
     """Lower the loss over all batches by L-BFGS-B (Byrd et al. 1995), in place on theta.
 
     `batches` are as an epoch yields them, and each iteration takes all of them. Vectors are float64
@@ -123,7 +151,9 @@ def minimize(theta, batches, penalty, *, max_iter, tol, report):
         theta[:] = x
         history.losses.append(objective.value)
         history.grad_norms.append(objective.norm)
-        report(history)
+        watch.begin()  # no one knows before whether there is to be an iteration
+        if watch.end(history, theta):
+            raise _StoppedError
 
     options = {"maxiter": max_iter, "gtol": tol, "maxfun": np.inf}
     try:
@@ -138,11 +168,21 @@ def minimize(theta, batches, penalty, *, max_iter, tol, report):
         if not history.losses:
             end_iteration(result.x)
         history.stopped = "max_iter" if result.status == 1 else "converged"
+    except _StoppedError:
+        history.stopped = "callback"
+    except KeyboardInterrupt:
+        if not history.losses:
+            raise
+        history.stopped = "interrupted"
     except NotFiniteError:
         if not history.losses:
             raise NotFiniteError(1) from None
         history.stopped = "not finite"
     return history
+
+
+class _StoppedError(Exception):
+    """A callback wants no more iterations."""
 
 
 class _Objective:

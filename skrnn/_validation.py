@@ -338,6 +338,16 @@ def require_codes(steps, lengths, features):
         )
 
 
+def check_groups(groups, n):
+    """The number of the group of each sequence, in the order of the groups' names."""
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(
+            f"groups has shape {groups.shape}, expected ({n},): the group of each sequence."
+        )
+    return np.unique(groups, return_inverse=True)[1]
+
+
 @contextmanager
 def unchanged_on_error(estimator):
     """Give the estimator back as it was if anything goes wrong; arrays are never changed."""

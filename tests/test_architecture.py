@@ -18,6 +18,7 @@ LEVELS = {
     "_sequences": 0,
     "_threads": 0,
     "_training": 0,
+    "_watch": 0,
     "_readouts": 0,
     "_layers": 1,
     "_validation": 1,

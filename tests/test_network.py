@@ -75,7 +75,7 @@ def make_rows(sequences, loss, K, rng, readout="last"):
     n = sequences.lengths.sum() if per_step else len(sequences)
     y, weight = make_targets(loss, K, n, rng), rng.random(n).astype(sequences.values.dtype)
     y = y if y.dtype.kind == "i" else y.astype(sequences.values.dtype)
-    return Rows(sequences, y, weight, per_step).longest_first()
+    return Rows(sequences, y, weight, per_step=per_step).longest_first()
 
 
 def make_net(cell, sizes, K, rng, dtype=np.float64, **design):

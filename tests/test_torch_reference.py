@@ -13,6 +13,7 @@ from skrnn._network import Design, make_network
 from skrnn._optimizers import Adam, Constant
 from skrnn._sequences import Rows, Sequences
 from skrnn._training import Descent, Patience, train
+from skrnn._watch import Silence
 
 FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
@@ -128,7 +129,12 @@ def test_adam_with_clipping(case, network):
     batches = [(n, objective(case, network))]
     with one_thread:
         history = train(
-            theta, lambda: batches, descent, Patience(0.0, n_steps + 1), max_iter=n_steps
+            theta,
+            lambda: batches,
+            descent,
+            Patience(0.0, n_steps + 1),
+            max_iter=n_steps,
+            watch=Silence(),
         )
     assert 0 < np.sum(case["grad_norms"] > case["max_grad_norm"]) < n_steps
     assert_equal(history.losses, case["losses"], case)

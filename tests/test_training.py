@@ -6,6 +6,18 @@ import scipy.optimize
 
 from skrnn._optimizers import SCHEDULES, SGD
 from skrnn._training import Descent, NotFiniteError, Patience, _Objective, minimize, train
+from skrnn._watch import Silence
+
+
+class Recorder(Silence):
+    """Sees every loss; stops training after so many, if a number is given."""
+
+    def __init__(self, stop_after=None):
+        self.seen, self.stop_after = [], stop_after
+
+    def end(self, history, theta):
+        self.seen.append(history.losses[-1])
+        return len(self.seen) == self.stop_after
 
 
 def descent(learning_rate=0.1, penalty=0.0, max_grad_norm=None, n=1, schedule="constant"):
@@ -28,7 +40,7 @@ def epochs_of(values):
     return epoch
 
 
-def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, steps=None):
+def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, steps=None, watch=None):
     theta = np.zeros(1)
     scores = None if scores is None else iter(scores)
     history = train(
@@ -37,6 +49,7 @@ def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, step
         steps or descent(),
         Patience(tol, n_iter_no_change),
         max_iter=max_iter or len(losses),
+        watch=watch or Silence(),
         score=None if scores is None else lambda theta: next(scores),
     )
     return history, theta[0]
@@ -132,7 +145,95 @@ def test_weights_that_overflow_are_not_kept():
         yield 1, loss_and_gradient
 
     with pytest.raises(NotFiniteError), np.errstate(over="ignore"):
-        train(theta, epoch, descent(learning_rate=1e3), Patience(0, 3), max_iter=1)
+        train(theta, epoch, descent(learning_rate=1e3), Patience(0, 3), max_iter=1, watch=Silence())
+
+
+def interrupting(losses, at):
+    """Epochs of two batches; Ctrl-C comes in batch number `at`, from 0 on."""
+    values, count = iter(losses), iter(range(10**6))
+
+    def loss_and_gradient(theta, gradient):
+        if next(count) == at:
+            raise KeyboardInterrupt
+        gradient.fill(1.0)
+        return next(values)
+
+    return lambda: ((1, loss_and_gradient) for _ in range(2))
+
+
+@pytest.mark.parametrize(
+    ("at", "losses", "steps"), [(1, [9.0], 1), (2, [8.0], 2), (3, [8.0], 3), (4, [8.0, 6.5], 4)]
+)
+def test_interrupt_leaves_the_weights_of_the_last_batch(at, losses, steps):
+    theta = np.zeros(1)
+    history = train(
+        theta,
+        interrupting([9.0, 7.0, 7.0, 6.0], at),
+        descent(),
+        Patience(0, 3),
+        max_iter=9,
+        watch=Silence(),
+    )
+    assert history.stopped == "interrupted" and history.losses == losses
+    assert theta == pytest.approx(-0.1 * steps)
+
+
+def test_interrupt_leaves_the_best_weights_with_a_score():
+    theta, scores = np.zeros(1), iter([0.5, 0.9, 0.1])
+    history = train(
+        theta,
+        interrupting([9.0] * 7, 7),
+        descent(),
+        Patience(0, 3),
+        max_iter=9,
+        watch=Silence(),
+        score=lambda theta: next(scores),
+    )
+    assert history.best == 2 and theta == pytest.approx(-0.4)
+
+
+@pytest.mark.parametrize("loop", ["train", "minimize"])
+def test_interrupt_before_there_is_anything_to_keep_is_raised(loop):
+    theta, epoch = np.zeros(1), interrupting([], 0)
+    with pytest.raises(KeyboardInterrupt):
+        if loop == "train":
+            train(theta, epoch, descent(), Patience(0, 3), max_iter=9, watch=Silence())
+        else:
+            minimize(theta, list(epoch()), np.zeros(1), max_iter=9, tol=0, watch=Silence())
+    assert theta == 0
+
+
+def test_interrupt_of_lbfgs_leaves_the_last_iterate():
+    calls, iterates = iter(range(100)), []
+
+    class Watch(Recorder):
+        def end(self, history, theta):
+            iterates.append(theta.copy())
+            return False
+
+    def slow_bowl(theta, gradient):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return rosenbrock(theta, gradient)
+
+    theta = np.array([-1.2, 1.0, 0.5])
+    history = minimize(theta, [(1, slow_bowl)], np.zeros(3), max_iter=50, tol=0, watch=Watch())
+    assert history.stopped == "interrupted" and len(history.losses) == len(iterates) >= 1
+    np.testing.assert_array_equal(theta, iterates[-1])
+
+
+def test_a_watch_can_stop_training():
+    history, theta = run([5, 4, 3, 2, 1], watch=Recorder(stop_after=2))
+    assert history.stopped == "callback" and history.losses == [5, 4]
+    assert theta == pytest.approx(-0.2)
+
+
+def test_a_watch_can_stop_lbfgs():
+    theta = np.array([-1.2, 1.0, 0.5])
+    watch = Recorder(stop_after=3)
+    history = minimize(theta, [(1, rosenbrock)], np.zeros(3), max_iter=50, tol=0, watch=watch)
+    assert history.stopped == "callback" and history.losses == watch.seen
+    assert rosenbrock(theta, np.empty(3)) == pytest.approx(watch.seen[-1]) and len(watch.seen) == 3
 
 
 @pytest.mark.parametrize("bound", [None, 0.5, 100.0])
@@ -172,7 +273,7 @@ def test_epoch_loss_is_the_mean_over_rows_and_norm_that_over_batches():
 
             yield n, loss_and_gradient
 
-    history = train(np.zeros(1), epoch, descent(), Patience(0, 3), max_iter=1)
+    history = train(np.zeros(1), epoch, descent(), Patience(0, 3), max_iter=1, watch=Silence())
     assert history.losses == [2.0] and history.grad_norms == [2.0]
 
 
@@ -192,16 +293,16 @@ def rosenbrock(theta, gradient):
 
 
 def lowered(*batches, theta=None, penalty=0.0, max_iter=200, tol=1e-9):
-    theta, seen = np.zeros(3) if theta is None else theta, []
+    theta, watch = np.zeros(3) if theta is None else theta, Recorder()
     history = minimize(
         theta,
         batches,
         np.full(len(theta), penalty),
         max_iter=max_iter,
         tol=tol,
-        report=lambda history: seen.append(history.losses[-1]),
+        watch=watch,
     )
-    assert seen == history.losses and len(seen) == len(history.grad_norms) >= 1
+    assert watch.seen == history.losses and len(watch.seen) == len(history.grad_norms) >= 1
     return theta, history
 
 

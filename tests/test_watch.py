@@ -1,0 +1,196 @@
+"""What is told of training: lines, scikit-learn's callbacks, and what Ctrl-C leaves."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skrnn import RNNClassifier, RNNRegressor, _base, as_sequences
+from skrnn.preprocessing import StepTransformer
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = [rng.standard_normal((T, 2)) for T in rng.integers(2, 7, 40)]
+    return as_sequences(X), np.array([x.sum() > 0 for x in X]).astype(int)
+
+
+def net(kind=RNNClassifier, **parameters):
+    settings = {"hidden_layer_sizes": 3, "max_iter": 5, "batch_size": 10, "random_state": 0}
+    return kind(**settings | parameters)
+
+
+def same_weights(a, b):
+    return all(np.array_equal(a.weights_[name], b.weights_[name]) for name in a.weights_)
+
+
+class StopAfter:
+    """Follows scikit-learn's protocol of callbacks; keeps what it is given."""
+
+    def __init__(self, n=None):
+        self.n, self.epochs, self.estimators, self.calls = n, 0, [], []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(f"{context.task_name} begins")
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        self.calls.append(f"{context.task_name} ends")
+        if context.task_name == "epoch":
+            self.epochs += 1
+            self.estimators.append(fitted_estimator)
+            return self.epochs == self.n
+        return False
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_callback_stops_a_fit_with_a_usable_estimator(solver, data):
+    pytest.importorskip("sklearn.callback")
+    callback = StopAfter(2)
+    clf = net(solver=solver).set_callbacks(callback).fit(*data)
+    assert callback.epochs == clf.n_iter_ == 2
+    expected = net(solver=solver, max_iter=2).fit(*data)
+    np.testing.assert_allclose(clf.predict_proba(data[0]), expected.predict_proba(data[0]))
+    assert callback.calls[:3] == ["setup", "fit begins", "epoch begins"]
+    assert callback.calls[-3:] == ["epoch ends", "fit ends", "teardown"]
+
+
+def test_every_epoch_gives_a_fitted_estimator_of_its_own(data):
+    pytest.importorskip("sklearn.callback")
+    callback = StopAfter()
+    net().set_callbacks(callback).fit(*data)
+    assert len(callback.estimators) == 5
+    for epochs, estimator in enumerate(callback.estimators, start=1):
+        assert same_weights(estimator, net(max_iter=epochs).fit(*data))
+
+
+def test_callbacks_watch_partial_fit_too(data):
+    pytest.importorskip("sklearn.callback")
+    callback = StopAfter()
+    net().set_callbacks(callback).partial_fit(*data, classes=[0, 1])
+    assert callback.epochs == 1 and callback.calls[-1] == "teardown"
+
+
+def test_a_callback_that_fails_leaves_a_fitted_estimator_as_it_was(data):
+    pytest.importorskip("sklearn.callback")
+
+    class Failing(StopAfter):
+        def on_fit_task_end(self, estimator, context):
+            raise RuntimeError("no")
+
+    clf = net().fit(*data)
+    before, callback = pickle.dumps(clf.weights_), Failing()
+    with pytest.raises(RuntimeError, match="no"):
+        clf.set_callbacks(callback).fit(*data)
+    assert pickle.dumps(clf.weights_) == before and callback.calls[-1] == "teardown"
+
+
+def test_scoring_monitor_logs_each_epoch(data):
+    callbacks = pytest.importorskip("sklearn.callback")
+    monitor = callbacks.ScoringMonitor(scoring="accuracy")
+    net().set_callbacks(monitor).fit(*data)
+    log = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert log == [net(max_iter=n).fit(*data).score(*data) for n in range(1, 6)]
+
+
+def test_callbacks_go_with_a_search_over_a_pipeline(data):
+    pytest.importorskip("sklearn.callback")
+    callback = StopAfter()
+    pipeline = make_pipeline(StepTransformer(StandardScaler()), net().set_callbacks(callback))
+    GridSearchCV(pipeline, {"rnnclassifier__cell": ["rnn_tanh", "gru"]}, cv=2).fit(*data)
+    assert callback.epochs == 5 * (2 * 2 + 1)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_verbose_prints_a_line_an_epoch(early_stopping, data, capsys):
+    net(verbose=1, early_stopping=early_stopping, max_iter=3).fit(*data)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["Epoch 1", "Epoch 2", "Epoch 3"]
+    assert all((", validation score = " in line) == early_stopping for line in lines)
+
+
+def interrupt_batch(monkeypatch, number):
+    """Let Ctrl-C come in the batch of this number, from 0 on."""
+    step, count = _base.Descent.step, iter(range(10**6))
+
+    def interrupted(self, *arguments):
+        if next(count) == number:
+            raise KeyboardInterrupt
+        return step(self, *arguments)
+
+    monkeypatch.setattr(_base.Descent, "step", interrupted)
+
+
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+@pytest.mark.parametrize("number", [1, 4, 10])
+def test_ctrl_c_warns_and_leaves_what_was_learned(kind, number, data, monkeypatch):
+    interrupt_batch(monkeypatch, number)
+    with pytest.warns(UserWarning, match="interrupted by the user"):
+        estimator = net(kind).fit(*data)
+    assert estimator.n_iter_ == max(1, number // 4)  # 4 batches an epoch
+    assert np.isfinite(estimator.predict(data[0])).all()
+    pickle.loads(pickle.dumps(estimator)).predict(data[0])
+
+
+def test_ctrl_c_between_epochs_leaves_the_weights_of_the_epoch(data, monkeypatch):
+    expected = net(max_iter=2).fit(*data)
+    interrupt_batch(monkeypatch, 8)
+    with pytest.warns(UserWarning, match="interrupted by the user"):
+        assert same_weights(net().fit(*data), expected)
+
+
+def test_ctrl_c_leaves_the_best_weights_with_early_stopping(data, monkeypatch):
+    X, y = data
+    parameters = {"early_stopping": True, "max_iter": 4}
+    expected = net(**parameters).fit(X, y, X_val=X, y_val=y)
+    interrupt_batch(monkeypatch, 4 * 4 - 1)
+    with pytest.warns(UserWarning, match="interrupted by the user"):
+        clf = net(**parameters).fit(X, y, X_val=X, y_val=y)
+    assert clf.validation_scores_ == expected.validation_scores_[:3]
+    assert clf.validation_scores_[clf.best_epoch_ - 1] == max(clf.validation_scores_)
+    assert clf.score(X, y) == pytest.approx(max(clf.validation_scores_))
+
+
+def test_ctrl_c_in_partial_fit(data, monkeypatch):
+    clf = net().partial_fit(*data, classes=[0, 1])
+    interrupt_batch(monkeypatch, 2)
+    with pytest.warns(UserWarning, match="interrupted by the user"):
+        clf.partial_fit(*data)
+    assert clf.n_iter_ == 2 and np.isfinite(clf.predict_proba(data[0])).all()
+
+
+def test_ctrl_c_before_anything_is_learned_leaves_the_estimator_as_it_was(data, monkeypatch):
+    clf = net().fit(*data)
+    before = pickle.dumps(vars(clf))
+    interrupt_batch(monkeypatch, 0)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*data)
+    assert pickle.dumps(vars(clf)) == before
+
+
+def test_a_fit_cut_in_two_by_pickling_gives_the_bits_of_one(data):
+    for parameters in ({}, {"dropout": 0.3, "initial_state": "normal", "solver": "adamw"}):
+        whole = net(max_iter=6, n_iter_no_change=100, **parameters).fit(*data)
+        half = net(max_iter=3, n_iter_no_change=100, warm_start=True, **parameters).fit(*data)
+        half = pickle.loads(pickle.dumps(half)).fit(*data)
+        assert same_weights(whole, half) and half.loss_curve_ == whole.loss_curve_
+
+
+def test_no_warning_of_max_iter_where_the_user_stopped(data, monkeypatch):
+    interrupt_batch(monkeypatch, 4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        net().fit(*data)
+    assert len(caught) == 1
