@@ -266,12 +266,13 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         stream, given = self._stream("forecast"), self._read_to_predict(X)
         D = self._design.n_in
-        if self.n_outputs_ != D or self._categorical:
+        several = self._loss_function().outputs_per_target > 1
+        if self.n_outputs_ != D or self._categorical or several:
             raise ValueError(
                 f"forecast feeds outputs back as inputs, but {type(self).__name__} was fitted on "
                 f"{D} features a step, {len(self._categorical)} of them categories, and "
-                f"{self.n_outputs_} outputs. Fit it to predict the step that comes next: all "
-                "features, and nothing else."
+                f"{self.n_outputs_} outputs{' that are quantiles of one' * several}. Fit it to "
+                "predict the step that comes next: all features, and nothing else."
             )
         views, future = stream.weights(self._theta), []
         with calculating():

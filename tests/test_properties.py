@@ -127,6 +127,98 @@ def test_any_valid_container_fits_and_predicts(
     assert set(clf.predict(X)) <= set(y)
 
 
+@st.composite
+def options(draw, n_features):
+    """Any parameters that say what the net is and how its gradient goes back."""
+    coded = draw(st.lists(st.integers(0, n_features - 1), unique=True))
+    bidirectional = draw(st.booleans())
+    truncated = st.just(None) if bidirectional else st.sampled_from([None, 1, 3])
+    return {
+        "cell": draw(CELLS),
+        "hidden_layer_sizes": draw(st.sampled_from([1, (2,), (2, 3)])),
+        "bidirectional": bidirectional,
+        "readout": draw(st.sampled_from(["last", "mean", "max", "step"])),
+        "initial_state": draw(st.sampled_from(["zeros", "normal", "learned"])),
+        "dropout": draw(st.sampled_from([0.0, 0.5])),
+        "categorical_features": draw(st.sampled_from([None, coded])),
+        "embedding_dim": draw(st.integers(1, 2)),
+        "bptt_steps": draw(truncated),
+        "batch_size": draw(st.sampled_from(["auto", 1, 3])),
+        "early_stopping": draw(st.sampled_from([False, False, True])),
+        "validation_fraction": 0.5,
+        "shuffle": draw(st.booleans()),
+        "max_iter": draw(st.integers(1, 2)),
+        "random_state": 0,
+    }
+
+
+REFUSED = re.compile(
+    "at least 2 classes|early_stopping=True needs a validation part|"
+    "A categorical feature is no integer code|" + NOT_FINITE
+)
+
+
+def steps_of(predicted):
+    """All values, in the order of the sequences and their steps."""
+    return np.concatenate([np.ravel(part) for part in predicted])
+
+
+@settings(max_examples=150)
+@given(
+    data=st.data(),
+    items=ragged(max_n=12, max_length=8),
+    container=st.sampled_from(sorted(CONTAINERS)),
+    n_outputs=st.sampled_from([None, 2]),
+    whole=st.booleans(),
+)
+def test_any_options_fit_any_container_or_are_refused_in_words(
+    data, items, container, n_outputs, whole
+):
+    n, D = len(items), items[0].shape[1]
+    parameters = data.draw(options(D))
+    items = [np.round(3 * x) if whole else x for x in items]
+    X, per_step = CONTAINERS[container](items), parameters["readout"] == "step"
+    parameters["features_per_step"] = D if container in TABULAR else None
+    longest, arrays = max(map(len, items)), TABULAR | {"3-D"}
+    lengths = [longest if container in arrays else len(x) for x in items]
+    if per_step:
+        y = [np.arange(i, i + length) % 3 for i, length in enumerate(lengths)]
+    else:
+        y = np.arange(n) % 3
+    wide = y if n_outputs is None else [np.stack([part] * n_outputs, axis=-1) for part in y]
+    real = [part + 0.5 for part in wide]
+    try:
+        reg = RNNRegressor(**parameters).fit(X, real)
+        clf = RNNClassifier(**parameters).fit(X, y)
+    except ValueError as error:
+        assert REFUSED.search(str(error)), error
+        return
+    for estimator, target in ((reg, real), (clf, y)):
+        predicted, h = estimator.predict(X), estimator.hidden_states(X)
+        assert len(predicted) == len(h) == n
+        assert all(
+            np.isfinite(states).all() and len(states) == T
+            for states, T in zip(h, lengths, strict=True)
+        )
+        if per_step:
+            assert [len(part) for part in predicted] == lengths
+            rectangular = container in arrays or estimator._kind == "tabular"
+            assert (predicted.dtype == object) != rectangular
+        assert np.isfinite(steps_of(predicted)).all()
+        if n > 1:
+            assert np.isfinite(estimator.score(X, target))
+    proba = clf.predict_proba(X)
+    for part in proba:
+        assert ((part > 0) & (part < 1)).all()
+        np.testing.assert_allclose(part.sum(axis=-1), 1, rtol=1e-5)
+    if not parameters["bidirectional"] and not per_step:
+        state, padded = None, pad_sequences(items)
+        for t in range(longest):
+            out, state = clf.step(padded[:, t], state)
+        close = {"rtol": 0, "atol": 1e-4 if out.dtype == np.float32 else 1e-9}
+        np.testing.assert_allclose(out, proba, **close)
+
+
 numbers = st.one_of(
     st.floats(width=32),
     st.integers(-3, 3),

@@ -619,6 +619,11 @@ BAD_FORECASTS = {
         UNIVARIATE,
         r"1 features a step.*2 outputs.*Fit it to predict the step that comes next",
     ),
+    "as many quantiles as features": (
+        lambda: reg(loss="quantile", quantile=[0.1, 0.9]),
+        X,
+        r"2 features a step.*2 outputs that are quantiles of one",
+    ),
     "categories": (
         lambda: reg(X=[x[:, 1] for x in CODED], categorical_features=[0]),
         [x[:, 1] for x in CODED],

@@ -16,6 +16,7 @@ from skrnn._training import Descent, Patience, train
 from skrnn._watch import Silence
 
 FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
+OPTIONS = sorted((Path(__file__).parent / "reference" / "options").glob("*.npz"))
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 
 
@@ -172,3 +173,86 @@ def test_predict_of_a_regressor(case):
     y = case["targets"]
     reg, X = fitted(RNNRegressor(), case, y)
     assert_equal(reg.predict(X), case["outputs"] * y.std(axis=0) + y.mean(axis=0), case)
+
+
+# directions, codes, outputs of steps ----------------------------------------------------------
+
+
+@pytest.fixture(params=OPTIONS, ids=lambda path: path.stem)
+def options_case(request):
+    with np.load(request.param) as arrays:
+        return dict(arrays)
+
+
+def net_of_options(case):
+    return make_network(
+        Design(
+            str(case["cell"]),
+            case["steps"].shape[1],
+            tuple(case["hidden_layer_sizes"].tolist()),
+            case["outputs"].shape[1],
+            case["steps"].dtype.name,
+            readout=str(case["readout"]),
+            bidirectional=bool(case["bidirectional"]),
+            embedded=tuple(map(tuple, case["embedded"].tolist())),
+        )
+    )
+
+
+def test_files_hold_every_option():
+    assert {path.stem for path in OPTIONS} == {
+        "gru-bidirectional",
+        "lstm-bidirectional",
+        "rnn_tanh-embedded",
+        "lstm-steps",
+        "gru-all",
+    }
+
+
+def test_outputs_loss_and_gradient_of_options(options_case):
+    case, network = options_case, net_of_options(options_case)
+    theta, per_step = start_of(case, network), case["readout"] == "step"
+    sequences, gradient = Sequences.stacked(case["steps"], case["lengths"]), np.empty_like(theta)
+    rows = Rows(sequences, case["targets"], case["sample_weight"], bool(per_step)).longest_first()
+    loss, total = LOSSES[str(case["loss"])](), len(case["targets"])
+    with one_thread:
+        assert_equal(network.outputs(theta, sequences), case["outputs"], case)
+        value = network.loss_and_gradient(theta, gradient, rows, loss, total=total)
+    assert_equal(value, case["loss_value"], case)
+    assert_all_equal(network, gradient, case["gradient"], case)
+
+
+def fitted_on_options(case):
+    """The estimator after one epoch, torch's weights written into it, and its sequences."""
+    estimator = RNNRegressor() if case["loss"] == "squared_error" else RNNClassifier()
+    coded = case["embedded"][:, 0].astype(int).tolist() if len(case["embedded"]) else None
+    estimator.set_params(
+        cell=str(case["cell"]),
+        hidden_layer_sizes=case["hidden_layer_sizes"].tolist(),
+        bidirectional=bool(case["bidirectional"]),
+        readout=str(case["readout"]),
+        categorical_features=coded,
+        embedding_dim=2,
+    )
+    cuts, y = np.cumsum(case["lengths"])[:-1], case["targets"]
+    y = y if case["loss"] == "squared_error" else y[:, 0]
+    X, y = np.split(case["steps"], cuts), np.split(y, cuts) if case["readout"] == "step" else y
+    classes = {} if case["loss"] == "squared_error" else {"classes": np.unique(case["targets"])}
+    estimator.partial_fit(X, y, **classes)
+    for name, view in estimator.weights_.items():
+        own = case["weights"][name]
+        view[: len(own)] = own  # below E_0 skrnn has a vector for codes that are not known
+    return estimator, X
+
+
+def test_predictions_of_options(options_case):
+    case, y = options_case, options_case["targets"]
+    (estimator, X), o = fitted_on_options(case), case["outputs"]
+    predicted = getattr(estimator, "predict_proba", estimator.predict)(X)
+    if case["loss"] == "squared_error":
+        expected = o * y.std(axis=0) + y.mean(axis=0)
+    elif case["loss"] == "binary_log_loss":
+        expected = np.hstack([expit(-o), expit(o)])
+    else:
+        expected = softmax(o, axis=1)
+    assert_equal(np.concatenate(list(predicted)).reshape(o.shape[0], -1), expected, case)

@@ -18,6 +18,9 @@ depth and kind of lengths meets every loss. A file of tests/reference holds one 
     losses, grad_norms  before each step of Adam on all rows, norms before clipping
     final_weights       after the last step, a record like weights
 
+Files of tests/reference/options hold nets of two directions, of embedded codes and of one output a
+step, in float64, up to the gradient; readout, bidirectional and embedded are as in skrnn's Design.
+
 torch has two biases where skrnn has one: b_hh is held at 0, but for the block of a GRU's n that is
 skrnn's b_hn.
 """
@@ -32,7 +35,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils import clip_grad_norm_, get_total_norm
-from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 TARGET = Path("tests/reference")
 N_SEQUENCES, N_FEATURES, N_UNITS, N_STEPS = 19, 2, 3, 20
@@ -117,12 +120,14 @@ def row_losses(loss, outputs, targets):
 def named_arrays(net, of):
     """What `of` takes of every parameter, as a record under skrnn's names."""
     rnn, arrays = net.rnn, {}
-    for i in range(rnn.num_layers):
-        arrays[f"W_xh_{i}"] = of(getattr(rnn, f"weight_ih_l{i}"))
-        arrays[f"W_hh_{i}"] = of(getattr(rnn, f"weight_hh_l{i}"))
-        arrays[f"b_h_{i}"] = of(getattr(rnn, f"bias_ih_l{i}"))
+    for i, end in product(range(rnn.num_layers), ["", "_reverse"][: 1 + rnn.bidirectional]):
+        arrays[f"W_xh_{i}{end}"] = of(getattr(rnn, f"weight_ih_l{i}{end}"))
+        arrays[f"W_hh_{i}{end}"] = of(getattr(rnn, f"weight_hh_l{i}{end}"))
+        arrays[f"b_h_{i}{end}"] = of(getattr(rnn, f"bias_ih_l{i}{end}"))
         if isinstance(rnn, nn.GRU):
-            arrays[f"b_hn_{i}"] = of(getattr(rnn, f"bias_hh_l{i}"))[free_rows("gru")]
+            arrays[f"b_hn_{i}{end}"] = of(getattr(rnn, f"bias_hh_l{i}{end}"))[free_rows("gru")]
+    if hasattr(net, "embedding"):
+        arrays["E_0"] = of(net.embedding.weight)
     arrays |= {"W_ho": of(net.readout.weight), "b_o": of(net.readout.bias)}
     arrays = {name: tensor.detach().numpy() for name, tensor in arrays.items()}
     dtype = [(name, array.dtype, array.shape) for name, array in arrays.items()]
@@ -233,15 +238,102 @@ def write_case(seed, cell, n_layers, kind, loss, dtype):
     )
 
 
+class Options(NamedTuple):
+    """What the net of one case is."""
+
+    cell: str
+    n_layers: int
+    loss: str
+    bidirectional: bool = False
+    embedded: bool = False
+    per_step: bool = False
+
+
+N_CODES, N_DIMENSIONS = 4, 2
+OPTIONS = {
+    "gru-bidirectional": Options("gru", 2, "squared_error", bidirectional=True),
+    "lstm-bidirectional": Options("lstm", 2, "binary_log_loss", bidirectional=True),
+    "rnn_tanh-embedded": Options("rnn_tanh", 1, "multinomial_log_loss", embedded=True),
+    "lstm-steps": Options("lstm", 2, "squared_error", per_step=True),
+    "gru-all": Options("gru", 2, "multinomial_log_loss", True, True, True),
+}
+
+
+class OptionsNet(nn.Module):
+    """Recurrent layers of one direction or two, over codes or not, read once or at every step."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.options, directions = options, 1 + options.bidirectional
+        n_in = N_FEATURES - 1 + N_DIMENSIONS if options.embedded else N_FEATURES
+        self.rnn = CELLS[options.cell](
+            n_in, N_UNITS, options.n_layers, batch_first=True, bidirectional=options.bidirectional
+        )
+        self.readout = nn.Linear(directions * N_UNITS, N_OUTPUTS[options.loss])
+        if options.embedded:
+            self.embedding = nn.Embedding(N_CODES, N_DIMENSIONS)
+        for name, bias in self.rnn.named_parameters():
+            if name.startswith("bias_hh"):
+                hold_at_zero(bias, free_rows(options.cell))
+
+    def forward(self, sequences):
+        """Return the outputs (n, outputs), or those of all steps one below the other."""
+        if self.options.embedded:
+            sequences = [
+                torch.cat([x[:, :-1], self.embedding(x[:, -1].long())], dim=1) for x in sequences
+            ]
+        steps, last = self.rnn(as_input(sequences))
+        if self.options.per_step:
+            padded, lengths = pad_packed_sequence(steps, batch_first=True)
+            return self.readout(torch.cat([h[:T] for h, T in zip(padded, lengths, strict=True)]))
+        last = last[0] if isinstance(last, tuple) else last
+        return self.readout(torch.cat(list(last[-1 - self.options.bidirectional :]), dim=1))
+
+
+def write_options_case(seed, name, options):
+    """Compute one case of options and write its file."""
+    torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float64)
+    net, rng, lengths = OptionsNet(options), np.random.default_rng(seed), LENGTHS["ragged"]
+    steps, _, _ = make_data(rng, lengths, options.loss)
+    if options.embedded:
+        steps[:, -1] = rng.integers(N_CODES, size=len(steps))
+    n_targets = lengths.sum() if options.per_step else len(lengths)
+    _, targets, weight = make_data(rng, np.ones(n_targets, int), options.loss)
+    outputs = net(torch.split(torch.from_numpy(steps), lengths.tolist()))
+    rows = row_losses(options.loss, outputs, torch.from_numpy(targets))
+    value = (torch.from_numpy(weight) * rows).mean()
+    value.backward()
+    np.savez_compressed(
+        TARGET / "options" / f"{name}.npz",
+        cell=options.cell,
+        loss=options.loss,
+        hidden_layer_sizes=[N_UNITS] * options.n_layers,
+        readout="step" if options.per_step else "last",
+        bidirectional=options.bidirectional,
+        embedded=[(N_FEATURES - 1, N_CODES, N_DIMENSIONS)] * options.embedded,
+        steps=steps,
+        lengths=lengths,
+        targets=targets,
+        sample_weight=weight,
+        weights=named_arrays(net, lambda p: p),
+        outputs=outputs.detach().numpy(),
+        loss_value=value.item(),
+        gradient=named_arrays(net, lambda p: p.grad),
+    )
+
+
 def main():
-    """Write all cases, each in both precisions."""
+    """Write all cases, each in both precisions, and those of the options."""
     torch.set_num_threads(1)
-    TARGET.mkdir(exist_ok=True)
+    (TARGET / "options").mkdir(parents=True, exist_ok=True)
     crossed = product(enumerate(CELLS), (1, 2), enumerate(LENGTHS))
     for seed, ((i, cell), n_layers, (j, kind)) in enumerate(crossed):
         loss = list(N_OUTPUTS)[(i + n_layers + j) % len(N_OUTPUTS)]
         for dtype in ("float64", "float32"):
             write_case(seed, cell, n_layers, kind, loss, dtype)
+    for seed, (name, options) in enumerate(OPTIONS.items()):
+        write_options_case(seed, name, options)
 
 
 if __name__ == "__main__":
