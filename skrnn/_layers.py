@@ -88,7 +88,8 @@ class Recurrent:
         """Fill `weights` with values that train.
 
         W_xh Glorot-uniform a gate; W_hh orthogonal a gate (Saxe et al. 2014), or the identity (Le
-        et al. 2015); biases 0, but 1 at a forget gate (Jozefowicz et al. 2015).
+        et al. 2015); biases 0, but 1 at the gate that keeps the state: an LSTM's f (Jozefowicz et
+        al. 2015), a GRU's z.
         """
         D, H = self.n_in, self.n_hidden
         bound = np.sqrt(6 / (D + H))
@@ -96,7 +97,7 @@ class Recurrent:
         for gate in self.cell.gates:
             square = np.eye(H) if self.cell.start == "identity" else _orthogonal(H, rng)
             weights["W_hh"][self._gate(gate)] = square
-            weights["b_h"][self._gate(gate)] = gate == "f"
+            weights["b_h"][self._gate(gate)] = gate in ("f", "z")
         for name in weights.keys() - {"W_xh", "W_hh", "b_h"}:
             weights[name][:] = 0
 

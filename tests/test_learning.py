@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -54,6 +55,33 @@ def test_delayed_recall(cell):
     X, y = make_delayed_recall(600, length=15, random_state=0)
     clf = RNNClassifier(cell, hidden_layer_sizes=32, max_iter=60, random_state=0)
     assert held_out_score(clf, X, y) > 0.95
+
+
+def epochs_until(score, estimator, make, length):
+    """Epochs over 5 000 sequences in batches of 50 until the score on 1 000 others is reached."""
+    X, y = make(5000, length=length, random_state=0)
+    X_test, y_test = make(1000, length=length, random_state=1)
+    X, X_test = X.astype(np.float32), X_test.astype(np.float32)
+    classes = {"classes": np.unique(y)} if is_classifier(estimator) else {}
+    estimator.set_params(batch_size=50, random_state=0).partial_fit(X, y, **classes)
+    while estimator.score(X_test, y_test) < score and len(estimator.loss_curve_) < 25:
+        estimator.partial_fit(X, y)
+    return len(estimator.loss_curve_)
+
+
+def test_orthogonal_tanh_recalls_over_100_steps():
+    clf = RNNClassifier("rnn_tanh", learning_rate_init=0.002)
+    assert epochs_until(0.99, clf, make_delayed_recall, 100) < 25
+
+
+def test_gru_adds_over_100_steps():
+    """R^2 of 0.94 is a mean squared error of 0.01."""
+    assert epochs_until(0.94, RNNRegressor("gru"), make_adding_problem, 100) <= 10
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_gates_tell_the_order_over_60_steps(cell):
+    assert epochs_until(0.99, RNNClassifier(cell), make_temporal_order, 60) <= 6
 
 
 def test_speakers_of_the_japanese_vowels():

@@ -212,10 +212,10 @@ def test_recurrence_starts_orthogonal(cell):
     weights = network.weights(network.initialize(np.random.RandomState(0)))
     for gate in weights["W_hh_0"].reshape(-1, H, H):
         np.testing.assert_allclose(gate @ gate.T, np.eye(H), atol=1e-12)
-    forget = np.zeros(len(weights["b_h_0"]))
-    if cell == "lstm":
-        forget[H : 2 * H] = 1
-    np.testing.assert_array_equal(weights["b_h_0"], forget)
+    biases = np.zeros(len(weights["b_h_0"]))
+    if cell in ("gru", "lstm"):
+        biases[H : 2 * H] = 1  # z and f, the gates that keep the state
+    np.testing.assert_array_equal(weights["b_h_0"], biases)
 
 
 def test_both_precisions_start_at_the_same_weights():

@@ -213,7 +213,8 @@ def test_outputs_loss_and_gradient_of_options(options_case):
     case, network = options_case, net_of_options(options_case)
     theta, per_step = start_of(case, network), case["readout"] == "step"
     sequences, gradient = Sequences.stacked(case["steps"], case["lengths"]), np.empty_like(theta)
-    rows = Rows(sequences, case["targets"], case["sample_weight"], bool(per_step)).longest_first()
+    rows = Rows(sequences, case["targets"], case["sample_weight"], per_step=bool(per_step))
+    rows = rows.longest_first()
     loss, total = LOSSES[str(case["loss"])](), len(case["targets"])
     with one_thread:
         assert_equal(network.outputs(theta, sequences), case["outputs"], case)

@@ -3,6 +3,7 @@
 from skrnn.datasets._japanese_vowels import load_japanese_vowels
 from skrnn.datasets._synthetic import (
     make_adding_problem,
+    make_copy,
     make_delayed_recall,
     make_parity,
     make_phonotactics,
@@ -12,6 +13,7 @@ from skrnn.datasets._synthetic import (
 __all__ = [
     "load_japanese_vowels",
     "make_adding_problem",
+    "make_copy",
     "make_delayed_recall",
     "make_parity",
     "make_phonotactics",

@@ -16,18 +16,22 @@ SIBILANTS = np.array(list("sz"))
 
 def _layout(rng, n_samples, length, min_length, shortest):
     """Draw `lengths`, all equal if `min_length` is None, and return them with `starts`."""
-    check_scalar(n_samples, "n_samples", Integral, min_val=1)
-    check_scalar(length, "length", Integral, min_val=shortest)
-    low = length if min_length is None else min_length
-    check_scalar(low, "min_length", Integral, min_val=shortest, max_val=length)
-    lengths = rng.randint(low, length + 1, size=n_samples)
+    lengths = _draw_lengths(rng, n_samples, "length", length, min_length, shortest)
     return lengths, lengths.cumsum() - lengths
 
 
+def _draw_lengths(rng, n_samples, name, length, min_length, shortest):
+    check_scalar(n_samples, "n_samples", Integral, min_val=1)
+    check_scalar(length, name, Integral, min_val=shortest)
+    low = length if min_length is None else min_length
+    check_scalar(low, f"min_{name}", Integral, min_val=shortest, max_val=length)
+    return rng.randint(low, length + 1, size=n_samples)
+
+
 def _sequences(steps, starts, min_length):
-    """Cut flat steps (sum of lengths, D) into sequences, a block if `min_length` is None."""
+    """Cut flat steps (sum of lengths, ...) into sequences, a block if `min_length` is None."""
     if min_length is None:
-        return steps.reshape(len(starts), -1, steps.shape[1])
+        return steps.reshape(len(starts), -1, *steps.shape[1:])
     return np.fromiter(np.split(steps, starts[1:]), object, len(starts))
 
 
@@ -240,12 +244,14 @@ def make_parity(
     *,
     length: int = 20,
     min_length: int | None = None,
+    per_step: bool = False,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generate the parity problem (classification into 2 classes).
 
     A step is a bit, 0 or 1 with equal chances; the class is whether the ones are even or
     odd in number. One bit of memory is enough, yet flipping any step flips the answer.
+    With `per_step` there is a class at every step, that of the sequence so far.
 
     Parameters
     ----------
@@ -259,6 +265,9 @@ def make_parity(
     min_length : int or None, default=None
         If given, lengths are uniform in [`min_length`, `length`]. At least 1.
 
+    per_step : bool, default=False
+        Whether there is a class for every step, or for the whole sequence alone.
+
     random_state : int, RandomState instance or None, default=None
         Determines the sequences. Pass an int for the same output on every call.
 
@@ -269,7 +278,8 @@ def make_parity(
         (n_steps, 1).
 
     y : ndarray of shape (n_samples,), dtype int
-        0 for an even number of ones, 1 for an odd one.
+        0 for an even number of ones, 1 for an odd one. With `per_step`, of shape
+        (n_samples, length), or (n_samples,) of object: an array each, of shape (n_steps,).
 
     Examples
     --------
@@ -279,12 +289,17 @@ def make_parity(
     ((5, 8, 1), (5,))
     >>> int(X[0].sum()), int(y[0])
     (6, 0)
+    >>> X, y = make_parity(n_samples=5, length=8, per_step=True, random_state=0)
+    >>> X[0, :, 0].astype(int).tolist(), y[0].tolist()
+    ([0, 1, 1, 0, 1, 1, 1, 1], [0, 1, 0, 0, 1, 0, 1, 0])
     """
     rng = check_random_state(random_state)
     lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
     bits = rng.randint(2, size=lengths.sum())
-    parity = np.bitwise_xor.reduceat(bits, starts)
-    return _sequences(bits[:, None].astype(np.float64), starts, min_length), parity
+    ones = bits.cumsum()
+    parity = (ones - np.repeat(ones[starts] - bits[starts], lengths)) % 2
+    X = _sequences(bits[:, None].astype(np.float64), starts, min_length)
+    return X, _sequences(parity, starts, min_length) if per_step else parity[starts + lengths - 1]
 
 
 def make_delayed_recall(
@@ -347,3 +362,85 @@ def make_delayed_recall(
     lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
     symbols = rng.randint(n_symbols, size=lengths.sum())
     return _sequences(np.eye(n_symbols)[symbols], starts, min_length), symbols[starts]
+
+
+def make_copy(
+    n_samples: int = 100,
+    *,
+    delay: int = 20,
+    min_delay: int | None = None,
+    n_copied: int = 5,
+    n_symbols: int = 8,
+    random_state: int | np.random.RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate the copy problem (classification of every step into `n_symbols` + 1 classes).
+
+    A word of `n_copied` symbols, `delay` steps that are blank but for the last, a marker, and
+    `n_copied` further blanks. In these last steps the classes are the symbols of the word, one
+    after the other; at all steps before, the class is "blank".
+
+    The task is that of [1]_, with words of 10 symbols there, and goes back to [2]_. Who always
+    says "blank" is right at all but the last `n_copied` steps: judge by these.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        The number of sequences.
+
+    delay : int, default=20
+        The number of steps between the word and its copy, or the largest if `min_delay` is
+        given. At least 1. A sequence has `delay` + 2 `n_copied` steps.
+
+    min_delay : int or None, default=None
+        If given, delays are uniform in [`min_delay`, `delay`]. At least 1.
+
+    n_copied : int, default=5
+        The number of symbols of a word. At least 1.
+
+    n_symbols : int, default=8
+        The size of the alphabet. At least 2.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the sequences. Pass an int for the same output on every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, delay + 2 n_copied, n_symbols + 2), or (n_samples,) of object
+        The sequences, steps coded one-hot: one block if `min_delay` is None, else an array
+        each, of shape (n_steps, n_symbols + 2). The last two columns are blank and marker.
+
+    y : ndarray of shape (n_samples, delay + 2 n_copied), dtype int, or (n_samples,) of object
+        The class of every step: the column of a symbol, or `n_symbols` for blank. One block if
+        `min_delay` is None, else an array each, of shape (n_steps,).
+
+    References
+    ----------
+    .. [1] M. Arjovsky, A. Shah and Y. Bengio (2016). "Unitary evolution recurrent neural
+       networks". International Conference on Machine Learning, 1120-1128.
+    .. [2] S. Hochreiter and J. Schmidhuber (1997). "Long short-term memory". Neural
+       Computation 9(8), 1735-1780.
+
+    Examples
+    --------
+    >>> from skrnn.datasets import make_copy
+    >>> X, y = make_copy(n_samples=5, delay=6, n_copied=3, random_state=0)
+    >>> X.shape, y.shape
+    ((5, 12, 10), (5, 12))
+    >>> "".join("abcdefgh.?"[k] for k in X[0].argmax(axis=1))
+    'ehf.....?...'
+    >>> "".join("abcdefgh."[k] for k in y[0])
+    '.........ehf'
+    """
+    check_scalar(n_copied, "n_copied", Integral, min_val=1)
+    check_scalar(n_symbols, "n_symbols", Integral, min_val=2)
+    rng = check_random_state(random_state)
+    lengths = _draw_lengths(rng, n_samples, "delay", delay, min_delay, shortest=1) + 2 * n_copied
+    ends = lengths.cumsum()
+    starts, copies = ends - lengths, ends - n_copied
+    word, place = rng.randint(n_symbols, size=(n_samples, n_copied)), np.arange(n_copied)
+    shown, asked = np.full((2, ends[-1]), n_symbols)
+    shown[starts[:, None] + place] = word
+    shown[copies - 1] = n_symbols + 1
+    asked[copies[:, None] + place] = word
+    X = _sequences(np.eye(n_symbols + 2)[shown], starts, min_delay)
+    return X, _sequences(asked, starts, min_delay)

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from skrnn.datasets import (
     make_adding_problem,
+    make_copy,
     make_delayed_recall,
     make_parity,
     make_phonotactics,
@@ -207,6 +208,60 @@ def test_recall_hides_the_class_in_the_first_step_alone():
     pairs = Counter(zip(y.tolist(), X[:, -1].argmax(axis=1).tolist(), strict=True))
     assert len(pairs) == 4
     assert all(abs(count / 4000 - 0.25) < 0.03 for count in pairs.values())
+
+
+@pytest.mark.parametrize("min_length", [None, 1])
+def test_parity_per_step_is_that_of_every_prefix(min_length):
+    task = {"length": 9, "min_length": min_length, "random_state": 0}
+    X, y = make_parity(200, per_step=True, **task)
+    X_whole, y_whole = make_parity(200, **task)
+    assert y.shape == X.shape[:2]
+    for x, classes, x_whole, last in zip(X, y, X_whole, y_whole, strict=True):
+        assert classes.tolist() == [parity_of_bits(x[: t + 1]) for t in range(len(x))]
+        assert_array_equal(x, x_whole)
+        assert classes[-1] == last
+
+
+def copied(x, n_copied):
+    """What to answer: a blank a step until the marker, then the word."""
+    shown, marker = x.argmax(axis=1), x.shape[1] - 1
+    waiting = shown.tolist().index(marker) + 1
+    return [marker - 1] * waiting + shown[:n_copied].tolist()
+
+
+@pytest.mark.parametrize("min_delay", [None, 1])
+@pytest.mark.parametrize("n_copied", [1, 4])
+def test_copy_follows_from_the_sequence(n_copied, min_delay):
+    X, y = make_copy(300, delay=7, min_delay=min_delay, n_copied=n_copied, random_state=0)
+    assert [copied(x, n_copied) for x in X] == [classes.tolist() for classes in y]
+    assert {len(x) - 2 * n_copied for x in X} == set(range(min_delay or 7, 8))
+
+
+def test_copy_shows_a_word_a_marker_and_blanks():
+    X, _ = make_copy(500, delay=4, n_copied=3, n_symbols=5, random_state=0)
+    assert (X.dtype, X.shape) == (np.float64, (500, 10, 7))
+    assert_array_equal(X.sum(axis=2), 1)
+    shown = X.argmax(axis=2)
+    assert set(shown[:, :3].ravel().tolist()) == set(range(5))
+    assert_array_equal(shown[:, 3:], np.tile([5, 5, 5, 6, 5, 5, 5], (500, 1)))
+
+
+@pytest.mark.parametrize("min_delay", [None, 2])
+def test_copy_seed_determines_the_data(min_delay):
+    def flat(seed):
+        X, y = make_copy(30, delay=9, min_delay=min_delay, random_state=seed)
+        return np.column_stack([np.concatenate(list(X)), np.concatenate(list(y))]).tolist()
+
+    assert flat(3) == flat(3) == flat(np.random.RandomState(3))
+    assert flat(3) != flat(4)
+
+
+@pytest.mark.parametrize("name", ["n_samples", "delay", "min_delay", "n_copied", "n_symbols"])
+def test_copy_refuses_by_name(name):
+    with pytest.raises(ValueError, match=f"^{name} "):
+        make_copy(**{name: 0})
+    with pytest.raises(TypeError, match=f"^{name} "):
+        make_copy(**{name: 2.5})
 
 
 @every_generator
