@@ -4,6 +4,7 @@ Needs the standard library alone, so that a script which starts others stays sma
 """
 
 import gc
+import json
 import os
 import platform
 import time
@@ -48,6 +49,27 @@ def parse(parser, argv=None):
 def thread_counts():
     """The settings a peer chooses from: one thread, and one for every core."""
     return sorted({1, os.cpu_count()})
+
+
+# Results --------------------------------------------------------------------------------------
+
+
+class Results:
+    """What was computed by name, kept in a file so that a run cut short goes on where it was."""
+
+    def __init__(self, path=None):
+        self.path = path and Path(path)
+        kept = self.path and self.path.exists()
+        self.known = json.loads(self.path.read_text(encoding="utf-8")) if kept else {}
+
+    def get(self, compute, *name):
+        """The result of that name, computed if it is not known."""
+        key = " | ".join(map(str, name))
+        if key not in self.known:
+            self.known[key] = compute()
+            if self.path:
+                self.path.write_text(json.dumps(self.known), encoding="utf-8")
+        return self.known[key]
 
 
 # The machine ----------------------------------------------------------------------------------

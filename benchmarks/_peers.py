@@ -39,10 +39,10 @@ def classifier(cell, n_hidden, batch_size, epochs, layers=1):
 class TorchNet(nn.Module):
     """Recurrent layers and a dense readout of the last state; packed sequences go in as well."""
 
-    def __init__(self, cell, n_in, n_hidden, layers=1, batch_first=True):
+    def __init__(self, cell, n_in, n_hidden, layers=1, batch_first=True, n_out=N_CLASSES):
         super().__init__()
         self.rnn = TORCH_RNNS[cell](n_in, n_hidden, layers, batch_first=batch_first)
-        self.readout = nn.Linear(n_hidden, N_CLASSES)
+        self.readout = nn.Linear(n_hidden, n_out)
 
     def forward(self, x):
         return self.readout(last_state(self.rnn(x)[1])[-1])

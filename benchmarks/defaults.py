@@ -1,87 +1,100 @@
-"""What the defaults rest on: scores on held-out data for learning rates and batch sizes.
+"""What the defaults rest on: real data sets, one parameter at a time changed.
 
-Run with `python benchmarks/defaults.py [cell ...]`; some ten minutes a cell. Every figure is the
-mean over seeds of accuracy or R^2 on the test part; `epochs` the mean number of epochs until the
-default `tol` or `max_iter` stopped the fit.
+Run with `python benchmarks/defaults.py`, after `pip install ".[bench-data]"`. Nets learn from the
+training part and are scored on one half of the test part; the other half is left for real_sets.py
+to report. `--base '{"max_iter": 400}'` starts from other values than the present ones, and
+`--candidates '{}' '{"max_iter": 400, "tol": 0.001}'` compares just these. `--results FILE` keeps
+what was computed, and goes on from there.
 """
 
-import sys
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import json
 import warnings
-from itertools import product
+from argparse import ArgumentParser
+from functools import partial
 
 import numpy as np
-from sklearn.datasets import load_diabetes, load_digits
+from _common import CELLS, Results, Table, print_machine
+from _sets import SETS
+from real_sets import QUICK_SETS, mean, measure, ranks, skrnn_net
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
-from skrnn import RNNClassifier, RNNRegressor
-from skrnn.datasets import (
-    load_japanese_vowels,
-    make_adding_problem,
-    make_delayed_recall,
-    make_parity,
-    make_temporal_order,
-)
+from skrnn import RNNClassifier
 
-SEEDS = range(2)
-LEARNING_RATES = (0.001, 0.003, 0.005, 0.01)
-BATCH_SIZES = (32, 64, 200)
-
-
-def halves(X, y):
-    return train_test_split(X, y, test_size=0.5, random_state=0)
-
-
-def vowels():
-    X, y = load_japanese_vowels(return_X_y=True, split="train")
-    X_test, y_test = load_japanese_vowels(return_X_y=True, split="test")
-    return X, X_test, y, y_test
-
-
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return halves(X.reshape(-1, 8, 8) / 16, y)
-
-
-def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    return halves(StandardScaler().fit_transform(X), y)
-
-
-TASKS = {
-    "vowels": (RNNClassifier, vowels),
-    "digits": (RNNClassifier, digits),
-    "order": (RNNClassifier, lambda: halves(*make_temporal_order(1000, length=30, random_state=0))),
-    "recall": (
-        RNNClassifier,
-        lambda: halves(*make_delayed_recall(1000, length=20, random_state=0)),
-    ),
-    "parity": (RNNClassifier, lambda: halves(*make_parity(1000, length=10, random_state=0))),
-    "adding": (RNNRegressor, lambda: halves(*make_adding_problem(1000, length=30, random_state=0))),
-    "diabetes": (RNNRegressor, diabetes),
+SLOW = ("ACSF1", "OSULeaf", "digits, 64 steps", "BloodPressure")  # left out unless asked for
+FACTORS = {
+    "learning_rate_init": (0.001, 0.002, 0.003, 0.005, 0.01),
+    "batch_size": (8, 16, "auto", 64),
+    "max_iter": (100, 200, 400),
+    "early_stopping": (False, True),
+    "n_iter_no_change": (10, 20, 50),
+    "tol": (1e-3, 1e-4),
+    "hidden_layer_sizes": ((32,), (64,), (128,)),
+    "alpha": (0, 1e-4, 1e-3),
 }
 
 
-def score(task, **params):
-    estimator, load = TASKS[task]
-    X, X_test, y, y_test = load()
-    nets = [estimator(random_state=seed, **params).fit(X, y) for seed in SEEDS]
-    scores = [net.score(X_test, y_test) for net in nets]
-    return np.mean(scores), np.mean([net.n_iter_ for net in nets])
+def run(cell, params, args, results):
+    """Mean scores and seconds of one candidate, (sets,) each."""
+    defaults = RNNClassifier().get_params()
+    changed = {name: value for name, value in params.items() if value != defaults[name]}
+    make, candidate = skrnn_net(cell, **changed), json.dumps(changed, sort_keys=True)
+
+    def once(name, seed):
+        compute = partial(measure, make, args.data[name], seed)
+        return results.get(compute, cell, candidate, name, seed)
+
+    runs = [[once(name, seed) for seed in range(args.seeds)] for name in args.data]
+    _, scores, _, seconds = np.mean(runs, axis=1).T
+    return scores, seconds
 
 
-def main(cells):
+def describe(params):
+    return ", ".join(f"{name}={value}" for name, value in params.items()) or "present defaults"
+
+
+def compare(title, cell, candidates, args, results):
+    """Print a table of parameters that differ from the defaults, a row each."""
+    runs = np.array([run(cell, args.base | params, args, results) for params in candidates])
+    scores, seconds = runs[:, 0], runs[:, 1]
+    is_regression = np.array([data.is_regression for data in args.data.values()])
+    places = ranks(scores.T).mean(0)
+    print()
+    table = Table(title, "average rank", "accuracy", "R^2", *args.data, "seconds a fit")
+    for params, row, place, spent in zip(candidates, scores, places, seconds, strict=True):
+        means = mean(row[~is_regression]), mean(row[is_regression])
+        figures = (f"{score:.3f}" for score in (*means, *row))
+        table.print_row(describe(params), f"{place:.2f}", *figures, f"{spent.mean():.1f}")
+
+
+def main():
+    usual = [name for name in SETS if name not in SLOW]
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=usual)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=["gru"])
+    parser.add_argument("--factors", nargs="+", choices=FACTORS, default=list(FACTORS))
+    parser.add_argument("--base", type=json.loads, default={}, help="other defaults, as JSON")
+    parser.add_argument("--candidates", nargs="+", type=json.loads, help="JSON, one a row")
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--results", help="file to keep results in, and to go on from")
+    parser.add_argument("--quick", action="store_true", help="two small sets, one seed")
+    args = parser.parse_args()
+    if args.quick:
+        args.sets, args.seeds = QUICK_SETS, 1
     warnings.simplefilter("ignore", ConvergenceWarning)
-    for cell in cells:
-        print(f"\n{cell}\n{'rate':>6} {'batch':>6}", *(f"{task:>9}" for task in TASKS), "  epochs")
-        for rate, size in product(LEARNING_RATES, BATCH_SIZES):
-            params = {"cell": cell, "learning_rate_init": rate, "batch_size": size}
-            results = [score(task, **params) for task in TASKS]
-            epochs = " ".join(f"{n:.0f}" for _, n in results)
-            print(f"{rate:>6} {size:>6}", *(f"{s:>9.3f}" for s, _ in results), f"  {epochs}")
-            sys.stdout.flush()
+    args.data = {name: SETS[name]() for name in args.sets}
+    results = Results(args.results)
+    tables = {name: [{name: value} for value in FACTORS[name]] for name in args.factors}
+    if args.candidates:
+        tables = {"candidates": args.candidates}
+    for cell in args.cells:
+        for title, candidates in tables.items():
+            compare(f"{cell}: {title}", cell, candidates, args, results)
+    print_machine(note=f"float32, {args.seeds} seed(s), one thread")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["gru", "lstm", "rnn_tanh"])
+    main()

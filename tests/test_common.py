@@ -16,7 +16,7 @@ ESTIMATORS = [
     for cell in CELLS
 ]
 COMPOSITE = [
-    RNNClassifier(solver="lbfgs"),
+    RNNClassifier(hidden_layer_sizes=8, solver="lbfgs"),
     RNNRegressor(loss="huber", solver="adamw", learning_rate="cosine"),
     RNNClassifier(
         "lstm", hidden_layer_sizes=(8, 8), bidirectional=True, readout="mean", dropout=0.1
