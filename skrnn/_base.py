@@ -24,7 +24,7 @@ from ._network import Design, make_network
 from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._parallel import ParallelNetwork
 from ._readouts import READOUTS
-from ._sequences import Rows, Sequences, present_steps, require_valid_steps, unwrap
+from ._sequences import Rows, Sequences, is_finite, present_steps, require_valid_steps, unwrap
 from ._streams import moved, standing_of, state_of
 from ._training import Descent, NotFiniteError, Patience, minimize, train
 from ._validation import (
@@ -583,7 +583,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         views = network.weights(self._theta)
         before = standing_of(network, views, state, len(x))
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(x).all():
+            if is_finite(x):
                 after = network.step(views, self._embed_step(x), before)
             else:
                 require_valid_rows(x)
@@ -591,7 +591,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 x = self._embed_step(np.where(moves[:, None], x, 0))
                 after = moved(network.step(views, x, before), before, moves)
             raw = network.read_out(views, after)
-        if not np.isfinite(raw).all():
+        if not is_finite(raw):
             row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
             raise ValueError(f"The output for row {row} is not finite: x_t is too large. {CALM}")
         return self._of_step(raw), state_of(after)

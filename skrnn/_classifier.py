@@ -335,7 +335,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         if self.n_outputs_ == 1 and not self._multilabel:
             p = np.hstack([inverse_link(-raw), p])
         tiny = np.finfo(p.dtype).eps
-        return p.clip(tiny, 1 - tiny)
+        np.maximum(p, tiny, out=p)
+        return np.minimum(p, 1 - tiny, out=p)
 
     _of_step = _probabilities
 

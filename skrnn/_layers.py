@@ -238,9 +238,8 @@ class Recurrent:
         By the weights as they are: nothing has to be loaded, and nothing is remembered.
         """
         H, (h, *m), n = self.n_hidden, state, x.shape[1]
-        a_x = np.dot(weights["W_xh"], x)
+        a_x, a_h = np.dot(weights["W_xh"], x), np.dot(weights["W_hh"], h)
         a_x += weights["b_h"][:, None]
-        a_h = np.dot(weights["W_hh"], h)
         a = np.empty((len(self._blocks), H, n), self.dtype)
         for a_k, (_, gate, block) in zip(a, self._blocks, strict=True):
             if block.reads == "hx":

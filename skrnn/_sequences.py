@@ -1,6 +1,7 @@
 """What users hand in, as sequences; and sequences as batches of columns."""
 
 from itertools import pairwise
+from math import isfinite
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -146,13 +147,13 @@ def width_of(n):
 
 def present_steps(steps):
     """Which steps are there; None for all of them. A step whose features are all NaN is absent."""
-    return None if _is_finite(steps) else ~np.isnan(steps).all(axis=1)
+    return None if is_finite(steps) else ~np.isnan(steps).all(axis=1)
 
 
-def _is_finite(values):
+def is_finite(values):
     """Whether no value is infinite or NaN, at the cost of a sum where it can tell."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
+        return isfinite(np.add.reduce(values, axis=None)) or bool(np.isfinite(values).all())
 
 
 def _starts(lengths):
@@ -413,7 +414,7 @@ def _as_numbers(array, what, item):
 
 def require_valid_steps(steps, lengths):
     """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
-    if _is_finite(steps):
+    if is_finite(steps):
         return
     require_no_infinity(steps, lengths)
     starts = _starts(lengths)

@@ -23,22 +23,25 @@ def standing_of(network, views, state, n):
         [f"{name}_{i}" for name in "hc"[: layer.n_states]]
         for i, layer in enumerate(network.chain.layers)
     ]
-    widths = {"pooled": network.chain.n_out}
-    for layer, own in zip(network.chain.layers, names, strict=True):
-        widths |= dict.fromkeys(own, layer.n_hidden)
-    require_state(state, widths, n)
+    widths = {
+        name: layer.n_hidden
+        for layer, own in zip(network.chain.layers, names, strict=True)
+        for name in own
+    }
+    _require_state(state, widths | {"pooled": network.chain.n_out}, n)
     layers = [[state[name].T for name in own] for own in names]
     return Standing(layers, state["pooled"].T, state["steps"])
 
 
-def require_state(state, widths, n):
+def _require_state(state, widths, n):
     """Refuse all but `steps` (n,) and arrays (n, width) of these names and widths."""
     try:
-        shapes = {name: array.shape for name, array in state.items()}
         n_rows = len(state["steps"])
-    except (AttributeError, KeyError, TypeError):
-        shapes, n_rows = None, 0
-    if shapes != {name: (n_rows, width) for name, width in widths.items()} | {"steps": (n_rows,)}:
+        fits = len(state) == len(widths) + 1 and state["steps"].shape == (n_rows,)
+        fits = fits and all(state[name].shape == (n_rows, H) for name, H in widths.items())
+    except (AttributeError, KeyError, TypeError, IndexError):
+        fits = False
+    if not fits:
         raise ValueError(
             "state must be what step returned for this estimator, or None. Rows may be taken from "
             "it, of every array the same."

@@ -265,8 +265,9 @@ def read_step(x_t, D, dtype):
         x = np.asarray(x_t)
         if x.dtype.kind in "cUSmM":
             raise TypeError
-        with np.errstate(over="ignore"):  # infinity is refused
-            x = x.astype(dtype, copy=False)
+        if x.dtype != dtype:
+            with np.errstate(over="ignore"):  # infinity is refused
+                x = x.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"x_t must be an array of real numbers of shape (n, {D}), got {x_t!r:.80}."
