@@ -591,10 +591,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 x = self._embed_step(np.where(moves[:, None], x, 0))
                 after = moved(network.step(views, x, before), before, moves)
             raw = network.read_out(views, after)
-        if not is_finite(raw):
+            fine = is_finite(raw)
+        if not fine:
             row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
             raise ValueError(f"The output for row {row} is not finite: x_t is too large. {CALM}")
-        return self._of_step(raw), state_of(after)
+        return self._of_step(raw), state_of(network, after)
 
     def _stream(self, method):
         """The net, if it can go through time step by step."""

@@ -249,6 +249,16 @@ class Network:
 class Unidirectional(Network):
     """One chain of all layers, so that time is gone through once, run by run."""
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.state_names = [
+            [f"{kind}_{i}" for kind in "hc"[: layer.n_states]]
+            for i, layer in enumerate(self.chain.layers)
+        ]
+        sizes = zip(self.state_names, self.design.hidden_layer_sizes, strict=True)
+        self.state_widths = {name: H for names, H in sizes for name in names}
+        self.state_widths["pooled"] = self.chain.n_out
+
     def _layout(self):
         sizes = [self.inputs.n_out, *self.design.hidden_layer_sizes]
         yield sizes, [f"_{i}" for i in range(len(sizes) - 1)]
@@ -368,7 +378,9 @@ class Unidirectional(Network):
 
     def step(self, views, x, standing):
         """Where n sequences stand after one more step x (D, n); no array is changed."""
-        x, layers = self.inputs.forward(views, x[None])[0], []
+        layers = []
+        if self.inputs.tables:
+            x = self.inputs.forward(views, x[None])[0]
         for (layer, own), state in zip(self.chain.of_layers(views), standing.layers, strict=True):
             layers.append(layer.step(own, x, state))
             x = layers[-1][0]

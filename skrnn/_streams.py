@@ -5,31 +5,23 @@ import numpy as np
 from ._network import Standing
 
 
-def state_of(standing):
+def state_of(network, standing):
     """Arrays by name, one row a sequence."""
     state = {
-        f"{name}_{i}": h.T
-        for i, layer in enumerate(standing.layers)
-        for name, h in zip("hc", layer, strict=False)
+        name: h.T
+        for names, layer in zip(network.state_names, standing.layers, strict=True)
+        for name, h in zip(names, layer, strict=True)
     }
-    return state | {"pooled": standing.total.T, "steps": standing.count}
+    state["pooled"], state["steps"] = standing.total.T, standing.count
+    return state
 
 
 def standing_of(network, views, state, n):
     """Where n sequences stand, by what `step` gave before."""
     if state is None:
         return network.before(views, n)
-    names = [
-        [f"{name}_{i}" for name in "hc"[: layer.n_states]]
-        for i, layer in enumerate(network.chain.layers)
-    ]
-    widths = {
-        name: layer.n_hidden
-        for layer, own in zip(network.chain.layers, names, strict=True)
-        for name in own
-    }
-    _require_state(state, widths | {"pooled": network.chain.n_out}, n)
-    layers = [[state[name].T for name in own] for own in names]
+    _require_state(state, network.state_widths, n)
+    layers = [[state[name].T for name in names] for names in network.state_names]
     return Standing(layers, state["pooled"].T, state["steps"])
 
 

@@ -458,20 +458,6 @@ def test_a_net_of_another_shape_cannot_go_on(change):
         assert state(estimator) == before
 
 
-def test_an_interrupted_fit_changes_nothing(monkeypatch):
-    estimator = clf(verbose=True, max_iter=5).fit(RAGGED, Y)
-    before = state(estimator)
-
-    def interrupt(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("builtins.print", interrupt)
-    for method in ("fit", "partial_fit"):
-        with pytest.raises(KeyboardInterrupt):
-            getattr(estimator, method)(CUBE[:, :, :1] if method == "fit" else CUBE, Y)
-        assert state(estimator) == before
-
-
 # parameters -----------------------------------------------------------------------------------
 
 BAD_PARAMETERS = [
