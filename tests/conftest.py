@@ -36,12 +36,28 @@ def assert_gradient(request):
             numeric[i] = (above - function(at)) / (2 * step)
             at[i] = value
         error = np.abs(gradient - numeric).max() / np.abs(numeric).max()
-        worst = request.config.stash.setdefault(_WORST, {})
-        part = request.node.path.stem
-        worst[part] = max(worst.get(part, (0.0, "")), (error, request.node.name))
+        _keep_worst(request.config, {request.node.path.stem: (float(error), request.node.name)})
         assert error < tolerance
 
     return check
+
+
+def _keep_worst(config, errors):
+    worst = config.stash.setdefault(_WORST, {})
+    for part, error in errors.items():
+        worst[part] = max(worst.get(part, (0.0, "")), tuple(error))
+
+
+def pytest_sessionfinish(session):
+    """Hand the worst errors of a worker process over to the main one."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["worst"] = session.config.stash.get(_WORST, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Take over what a worker process handed over."""
+    _keep_worst(node.config, getattr(node, "workeroutput", {}).get("worst", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config):
