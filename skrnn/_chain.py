@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._layers import Recurrent, widen
+from ._readouts import at_every_step
 from ._sequences import width_of
 
 BLOCK_BYTES = 2**21  # inference keeps the steps of a run, and what they need, in cache
@@ -169,7 +170,7 @@ class Chain:
                 if i:
                     if source.masks[i - 1] is not None:
                         dx[:, :, : run.n] *= source.masks[i - 1][:, : run.n]
-                    above = {t: (slice(None), d) for t, d in enumerate(dx)}
+                    above = at_every_step(dx)
             if send is not None:
                 send(run, dx)
         return d_states

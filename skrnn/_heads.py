@@ -9,7 +9,7 @@ readout's weights. `value` is the loss at the end.
 import numpy as np
 
 from ._layers import widen
-from ._readouts import READOUTS
+from ._readouts import READOUTS, at_every_step
 from ._sequences import width_of
 
 
@@ -63,7 +63,7 @@ class StepHead:
         self._row_weights = rows.sequences.of(rows.weight.reshape(len(rows.weight), -1))
 
     def d_hidden(self, part, run, h):
-        return dict(enumerate_steps(self.d_states(run, h)))
+        return at_every_step(self.d_states(run, h))
 
     def d_states(self, run, h):
         """dL/dh of a run, of the shape of h (steps, H, width)."""
@@ -92,11 +92,6 @@ class StepHead:
         for steps, first, last in run.spans:
             share[:steps, first:last] = 1 / self._work.total
         return share.ravel()
-
-
-def enumerate_steps(d):
-    """Pairs of a step and (all columns, gradient at that step)."""
-    return ((t, (slice(None), d_t)) for t, d_t in enumerate(d))
 
 
 def _columns(values):

@@ -11,6 +11,11 @@ In passing, one step at a time, `fold` takes h into the total of `count` (column
 import numpy as np
 
 
+def at_every_step(dh):
+    """A gradient (steps, H, width) of all columns, as `spread` gives one."""
+    return {t: (slice(None), dh_t) for t, dh_t in enumerate(dh)}
+
+
 class Last:
     """The state after the last step."""
 
@@ -88,7 +93,7 @@ class Max:
         unit, column = np.nonzero((when >= 0) & (when < run.steps))
         dh = np.zeros((run.steps, *d.shape), d.dtype)
         dh[when[unit, column], unit, column] = d[unit, column]
-        return {t: (slice(None), dh[t]) for t in range(run.steps)}
+        return at_every_step(dh)
 
     @staticmethod
     def fold(total, h, count):
