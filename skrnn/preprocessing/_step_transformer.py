@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import HasMethods, fit_context
-from skrnn._sequences import items_of
+from skrnn._sequences import items_of, present_steps
 from skrnn._validation import check_sample_weight, read_steps, unchanged_on_error
 from skrnn.preprocessing._base import SequenceTransformer
 from skrnn.preprocessing._containers import like_sequences, like_table
@@ -165,7 +165,8 @@ class StepTransformer(SequenceTransformer):
         with unchanged_on_error(self), config_context(transform_output="default"):
             steps, lengths = self._read(X, reset=reset)
             weight = check_sample_weight(sample_weight, len(lengths))
-            kept = ~_absent(steps) & np.repeat(weight > 0, lengths)
+            kept, present = np.repeat(weight > 0, lengths), present_steps(steps)
+            kept = kept if present is None else kept & present
             if not kept.any():
                 raise ValueError(
                     "X has no step to learn from: in every sequence (of those with a weight), the "
@@ -289,20 +290,16 @@ def _of_steps(value, lengths, kept):
     return _targets_of_steps(value, lengths)[kept]
 
 
-def _absent(steps):
-    return np.isnan(steps).all(axis=1)
-
-
 def _map_present(function, steps, width):
     """Rows of a function of the steps that are there; NaN, `width` wide, where there are none."""
-    absent = _absent(steps)
-    if absent.all():
-        return np.full((len(steps), width), np.nan, steps.dtype)
-    if not absent.any():
+    present = present_steps(steps)
+    if present is None or present.all():
         return _rows(function, steps)
-    values = _rows(function, steps[~absent])
+    if not present.any():
+        return np.full((len(steps), width), np.nan, steps.dtype)
+    values = _rows(function, steps[present])
     mapped = np.full((len(steps), values.shape[1]), np.nan, np.result_type(values, np.float32))
-    mapped[~absent] = values
+    mapped[present] = values
     return mapped
 
 
