@@ -380,7 +380,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             )
         if history.stopped == "interrupted":
             warnings.warn(
-                f"Training was interrupted by the user in epoch {len(history.losses) + 1}.",
+                "Training was interrupted by the user; what was learned so far is kept.",
                 stacklevel=5,
             )
         return history
