@@ -96,11 +96,13 @@ def test_classes_are_held_out_in_their_shares():
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
 def test_the_users_own_validation_set_is_scored_and_nothing_is_held_out(kind, data):
     X, y, _ = data
-    estimator = net(kind).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
-    whole = net(kind, early_stopping=False, max_iter=estimator.n_iter_).fit(X[:30], y[:30])
-    assert estimator.loss_curve_ == whole.loss_curve_  # learned from all 30
+    fast = {"learning_rate_init": 0.1, "max_iter": 15}  # that goes past its best
+    estimator = net(kind, **fast).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    fast |= {"early_stopping": False, "max_iter": estimator.n_iter_}
+    assert estimator.loss_curve_ == net(kind, **fast).fit(X[:30], y[:30]).loss_curve_  # of all 30
     best = estimator.best_epoch_
-    again = net(kind, early_stopping=False, max_iter=best).fit(X[:30], y[:30])
+    assert best < estimator.n_iter_
+    again = net(kind, **fast | {"max_iter": best}).fit(X[:30], y[:30])
     for name, weight in estimator.weights_.items():
         np.testing.assert_array_equal(weight, again.weights_[name])
     assert estimator.score(X[30:], y[30:]) == pytest.approx(estimator.best_validation_score_)
