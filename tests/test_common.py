@@ -10,15 +10,16 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._cells import CELLS
 
+# Seeded: where nothing bounds the outputs, some starts get to logits so large that probabilities
+# round to the same number, and check_classifier_multioutput wants them in the order of the logits.
+UNBOUNDED = {"rnn_relu": {"random_state": 0}}
 ESTIMATORS = [
-    estimator(cell) if cell != "gru" else estimator()
+    estimator(cell, **UNBOUNDED.get(cell, {})) if cell != "gru" else estimator()
     for estimator in (RNNClassifier, RNNRegressor)
     for cell in CELLS
 ]
 COMPOSITE = [
-    # seeded: from a rare start it gets to logits so large that the checks' order of the
-    # probabilities has ties
-    RNNClassifier(hidden_layer_sizes=8, solver="lbfgs", random_state=0),
+    RNNClassifier(hidden_layer_sizes=8, solver="lbfgs", random_state=0),  # likewise
     RNNRegressor(loss="huber", solver="adamw", learning_rate="cosine"),
     RNNClassifier(
         "lstm", hidden_layer_sizes=(8, 8), bidirectional=True, readout="mean", dropout=0.1
