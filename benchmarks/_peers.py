@@ -21,11 +21,11 @@ def labels(n):
     return np.random.default_rng(1).permutation(np.arange(n) % N_CLASSES)
 
 
-def classifier(cell, n_hidden, batch_size, epochs, layers=1):
+def classifier(cell, n_hidden, batch_size, epochs):
     """Ours, with nothing that could stop it before the last epoch."""
     return RNNClassifier(
         cell,
-        hidden_layer_sizes=(n_hidden,) * layers,
+        hidden_layer_sizes=(n_hidden,),
         batch_size=batch_size,
         max_iter=epochs,
         alpha=0,
@@ -39,13 +39,15 @@ def classifier(cell, n_hidden, batch_size, epochs, layers=1):
 class TorchNet(nn.Module):
     """Recurrent layers and a dense readout of the last state; packed sequences go in as well."""
 
-    def __init__(self, cell, n_in, n_hidden, layers=1, batch_first=True, n_out=N_CLASSES):
+    def __init__(self, cell, n_in, n_hidden, n_out=N_CLASSES, **settings):
         super().__init__()
-        self.rnn = TORCH_RNNS[cell](n_in, n_hidden, layers, batch_first=batch_first)
-        self.readout = nn.Linear(n_hidden, n_out)
+        self.rnn = TORCH_RNNS[cell](n_in, n_hidden, **{"batch_first": True} | settings)
+        self.n_directions = 2 if self.rnn.bidirectional else 1
+        self.readout = nn.Linear(self.n_directions * n_hidden, n_out)
 
     def forward(self, x):
-        return self.readout(last_state(self.rnn(x)[1])[-1])
+        h = last_state(self.rnn(x)[1])
+        return self.readout(torch.cat(tuple(h[-self.n_directions :]), dim=-1))
 
 
 def last_state(state):

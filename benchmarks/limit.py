@@ -71,20 +71,16 @@ def products_alone(cell, H, B, dtype):
         ProductSum(rows.stop - rows.start, cols.stop - cols.start, dtype) for rows, cols in shapes
     ]
     forward = [(W[rows, cols], S[t, cols], A[t, rows]) for t in range(T) for rows, cols in shapes]
-    backward = [
-        (dW.add, da[rows], S[t, cols])
-        for t in reversed(range(T))
-        for dW, (rows, cols) in zip(sums, shapes, strict=True)
-    ]
-    da_h, n_sums = da[:n_rows_h], len(sums)
+    adders = [dW.adder(da[rows], S[:, cols]) for dW, (rows, cols) in zip(sums, shapes, strict=True)]
+    da_h = da[:n_rows_h]
 
     def call():
         for w, s, a in forward:
             np.dot(w, s, out=a)
-        for i, (add, d, s) in enumerate(backward):
-            add(d, s)
-            if i % n_sums == 0:
-                np.dot(W_h_T, da_h, out=dh)
+        for t in reversed(range(T)):
+            for add in adders:
+                add(t)
+            np.dot(W_h_T, da_h, out=dh)
 
     return call
 

@@ -1,16 +1,19 @@
 """How time and memory grow: an epoch against n, T, batch and H doubled; peak memory against T.
 
 Run with `python benchmarks/scaling.py [--plot figure.png]`. Memory is that of a fit of one batch,
-with and without truncation. A slope is the exponent of growth, fitted to log time against log size:
-1 is proportional, and 0 no growth at all.
+with and without truncation; for very long sequences also with states that are computed again, as
+they are by themselves where scikit-learn's `working_memory` is exceeded. A slope is the exponent of
+growth, fitted to log time against log size: 1 is proportional, and 0 no growth at all.
 """
 
+import time
 import tracemalloc
 import warnings
 from functools import partial
 
 import numpy as np
 from _common import Side, Table, alternate, median, options, parse, print_machine
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
 from skrnn import RNNClassifier
@@ -19,6 +22,13 @@ BASE = {"n": 512, "T": 100, "batch": 32, "H": 32}
 D = 8
 FACTORS = (0.5, 1, 2, 4, 8)
 MEMORY_T = (100, 200, 400, 800, 1600, 3200)
+LONG = {"cell": "gru", "n": 16, "batch": 16, "H": 64}
+LONG_T = (20_000, 100_000)
+LONG_WAYS = {  # MiB of working memory, and bptt_steps
+    "all steps kept": (10**6, None),
+    "computed again": (16, None),
+    "bptt_steps=200": (16, 200),
+}
 
 
 def fit(cell, n, T, batch, H, bptt_steps=None):
@@ -56,6 +66,20 @@ def memory_curve(cell, base, lengths, bptt_steps=None):
     """Lengths, and MB of a fit of one batch at each."""
     base = base | {"n": base["batch"], "bptt_steps": bptt_steps}
     return lengths, [peak(fit(cell, **base | {"T": T})) for T in lengths]
+
+
+def print_long(lengths):
+    """Print what one batch of very long sequences takes."""
+    print()
+    table = Table("T", "steps", "peak, MB", "s")
+    for T in lengths:
+        for name, (working_memory, bptt_steps) in LONG_WAYS.items():
+            call = fit(**LONG, T=T, bptt_steps=bptt_steps)
+            with config_context(working_memory=working_memory):
+                start = time.perf_counter()
+                call()
+                seconds = time.perf_counter() - start
+                table.print_row(T, name, peak(call), seconds)
 
 
 def print_curves(curves, unit):
@@ -102,10 +126,12 @@ def main():
     for cell in args.cells:
         memory["T", f"{cell}, bptt_steps={k}"] = memory_curve(cell, base, lengths, k)
     print_curves(memory, "peak memory of one batch, MB")
+    print_long([T // 100 for T in LONG_T] if args.quick else LONG_T)
     if args.plot:
         save_plot(args.plot, times, memory)
     settings = ", ".join(f"{axis} {size}" for axis, size in base.items())
-    print_machine(note=f"float32, where not varied: {settings}, D {D}")
+    long = ", ".join(f"{key} {value}" for key, value in LONG.items())
+    print_machine(note=f"float32, where not varied: {settings}, D {D}; very long: {long}, D {D}")
 
 
 if __name__ == "__main__":

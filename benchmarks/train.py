@@ -34,21 +34,29 @@ def data(n, T, D, dtype):
     return X, labels(n)
 
 
-def sides(cell, shape, X, y, layers, epochs):
+def sides(cell, shape, X, y, args, epochs):
     """Ours, and torch's for every setting that it may choose."""
     *_, H, batch = shape
-    own = Side(lambda: classifier(cell, H, batch, epochs, layers).fit(X, y))
-    return own, {"torch": torch_sides(cell, shape, X, y, layers, epochs)}
+    params = {"hidden_layer_sizes": (H,) * args.layers, "bidirectional": args.bidirectional}
+    own = Side(lambda: classifier(cell, H, batch, epochs).set_params(**params).fit(X, y))
+    return own, {"torch": torch_sides(cell, shape, X, y, args, epochs)}
 
 
-def torch_sides(cell, shape, X, y, layers, epochs):
+def torch_sides(cell, shape, X, y, args, epochs):
     _, _, D, H, batch = shape
     x, y = torch.tensor(X), torch.tensor(y)
     x_by_step = x.transpose(0, 1).contiguous()
     takes = {True: lambda rows: (x[rows],), False: lambda rows: (x_by_step[:, rows],)}
 
     def fit(batch_first):
-        net = TorchNet(cell, D, H, layers, batch_first).to(x.dtype)
+        net = TorchNet(
+            cell,
+            D,
+            H,
+            num_layers=args.layers,
+            bidirectional=args.bidirectional,
+            batch_first=batch_first,
+        ).to(x.dtype)
         return fit_torch(net, takes[batch_first], y, batch, epochs)
 
     return {
@@ -71,10 +79,10 @@ def mlp_side(shape, X, y, epochs):
 def compare_at(shape, cell, args):
     """Seconds an epoch of every side, and their settings, at one shape."""
     X, y = data(*shape[:3], args.dtype)
-    own, peers = sides(cell, shape, X, y, args.layers, 1)
+    own, peers = sides(cell, shape, X, y, args, 1)
     torch_side = next(iter(peers["torch"].values()))
     epochs = max(1, round(args.seconds / max(own.seconds(), torch_side.seconds())))
-    own, peers = sides(cell, shape, X, y, args.layers, epochs)
+    own, peers = sides(cell, shape, X, y, args, epochs)
     if args.mlp:
         peers["mlp"] = {"": mlp_side(shape, X, y, epochs)}
     times, settings = compare(own, peers, args.rounds, 0)
@@ -85,6 +93,8 @@ def main():
     parser = options(__doc__, seconds=1.5)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--bidirectional", action="store_true")
+    parser.add_argument("--shape", nargs=5, type=int, help="one n, T, D, H, batch, not the grid")
     parser.add_argument("--mlp", action="store_true", help="time scikit-learn's MLP as well")
     args = parse(parser)
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -93,7 +103,8 @@ def main():
         "n, T, D, H, batch", "cell", "skrnn, ms", "torch, ms", *mlp, "torch at (threads)", "ratio"
     )
     ratios = {cell: {} for cell in args.cells}
-    for shape in QUICK_GRID if args.quick else GRID:
+    grid = [tuple(args.shape)] if args.shape else QUICK_GRID if args.quick else GRID
+    for shape in grid:
         for cell in args.cells:
             times, settings = compare_at(shape, cell, args)
             where = ", ".join(map(str, shape))
@@ -102,7 +113,9 @@ def main():
                 where, cell, *milliseconds(times), settings["torch"], ratios[cell][where]
             )
     print_summary(ratios)
-    print_machine("torch", note=f"{args.dtype}, {args.layers} layer(s); milliseconds an epoch")
+    directions = "both directions" if args.bidirectional else "one direction"
+    net = f"{args.dtype}, {args.layers} layer(s), {directions}"
+    print_machine("torch", note=f"{net}; milliseconds an epoch")
 
 
 if __name__ == "__main__":

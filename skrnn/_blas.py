@@ -2,10 +2,11 @@
 
 import os
 import threading
-from functools import cache
+from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_void_p, py_object, pythonapi
+from functools import cache, partial
 
 import numpy as np
-from scipy.linalg import get_blas_funcs  # loads SciPy's own OpenBLAS before a controller looks
+from scipy.linalg import cython_blas  # loads SciPy's own OpenBLAS before a controller looks
 from threadpoolctl import ThreadpoolController
 
 
@@ -64,35 +65,58 @@ one_thread = _OneThread()
 os.register_at_fork(after_in_child=one_thread.forget)
 
 
+@cache
+def _gemm(dtype):
+    """BLAS's gemm, by the address that SciPy publishes for Cython.
+
+    Called so, it adds in place and other threads run meanwhile, which they do not with
+    `scipy.linalg.blas`. None where BLAS's integers are not C's.
+    """
+    capsule = cython_blas.__pyx_capi__["sgemm" if dtype == np.float32 else "dgemm"]
+    signature = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))(capsule)
+    if signature.split(b", ")[2] != b"int *":
+        return None
+    find = PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))
+    return CFUNCTYPE(None)(find(capsule, signature))
+
+
 class ProductSum:
-    """A sum of products: total += a @ b.T, in place while a and b are in cache."""
+    """A sum of products, total (m, n)."""
 
-    def __init__(self, n_rows, n_columns, dtype):
-        (self._gemm,) = get_blas_funcs(("gemm",), dtype=np.dtype(dtype))
-        # BLAS overwrites c only if it has the right dtype and is F-contiguous; else a copy of it
-        self._transposed = np.zeros((n_columns, n_rows), dtype, order="F")
-
-    def clear(self):
-        self._transposed.fill(0)
-
-    def add(self, a, b):
-        self._gemm(1.0, b.T, a.T, 1.0, self._transposed, 1, 0, 1)
-
-    @property
-    def total(self):
-        return self._transposed.T
-
-
-class ProductSumBeside:
-    """The same where two threads work at once: SciPy's product would keep the other waiting."""
-
-    def __init__(self, n_rows, n_columns, dtype):
-        self.total = np.zeros((n_rows, n_columns), dtype)
-        self._product = np.empty_like(self.total)
+    def __init__(self, m, n, dtype):
+        self.total = np.zeros((m, n), dtype)
 
     def clear(self):
         self.total.fill(0)
 
-    def add(self, a, b):
-        np.dot(a, b.T, out=self._product)
-        self.total += self._product
+    def adder(self, a, blocks):
+        """Return a function of t that adds a @ blocks[t].T, with a (m, k) and blocks (T, n, k).
+
+        It reads what they hold when it is called. Neighbours in a row have to be so in memory.
+        """
+        gemm = _gemm(self.total.dtype)
+        if gemm is None:
+            return partial(_add_product, self.total, a, blocks)
+        # BLAS reads columns where we write rows: total.T += blocks[t] @ a.T
+        n, m, k = blocks.shape[1], *a.shape
+        ld_b, ld_a = (array.strides[-2] // array.itemsize for array in (blocks, a))
+        n, m, k, ld_b, ld_a = (_address(np.intc(size)) for size in (n, m, k, ld_b, ld_a))
+        transposed, as_is, one = map(_address, (b"T", b"N", np.ones((), a.dtype)))
+        b, a, total = map(_address, (blocks, a, self.total))
+        arguments = transposed, as_is, n, m, k, one, b, ld_b, a, ld_a, one, total, n
+        first, stride = b.value, blocks.strides[0]
+
+        def add(t):
+            b.value = first + t * stride
+            gemm(*arguments)
+
+        return add
+
+
+def _address(values):
+    """Where they are in memory, which is kept as long as the address."""
+    return np.asarray(values).ctypes.data_as(c_void_p)
+
+
+def _add_product(total, a, blocks, t):
+    total += np.dot(a, blocks[t].T)

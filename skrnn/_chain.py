@@ -59,11 +59,6 @@ class Chain:
             for name, shape in layer.shapes.items()
         }
 
-    @property
-    def n_products(self):
-        """Multiplications of one step of one sequence."""
-        return sum(layer.n_products for layer in self.layers)
-
     def of_layers(self, views):
         """Pairs of a layer and its own views, under their names without suffix."""
         for layer, names in zip(self.layers, self._names, strict=True):

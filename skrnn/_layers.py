@@ -27,9 +27,8 @@ class Recurrent:
     [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block.
     """
 
-    def __init__(self, cell, n_in, n_hidden, dtype, *, learned_start=False, product_sum=ProductSum):
+    def __init__(self, cell, n_in, n_hidden, dtype, *, learned_start=False):
         self.cell, self.n_in, self.n_hidden, self.dtype = cell, n_in, n_hidden, np.dtype(dtype)
-        self._product_sum = product_sum
         self.start_names = ("h0", "c0")[: self.n_states] if learned_start else ()
         self.shapes = self._name_weights()
         self._n_rows = n_hidden + 1 + n_in
@@ -55,7 +54,7 @@ class Recurrent:
         self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
         self._W_x_T = np.empty((self.n_in, n_rows - self._reads_x.start), self.dtype)
         self._dW = [
-            self._product_sum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
+            ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
             for rows, cols in self._products
         ]
 
@@ -66,8 +65,8 @@ class Recurrent:
 
     @property
     def n_products(self):
-        """Multiplications of one step of one sequence."""
-        return len(self.cell.blocks) * self.n_hidden * self._n_rows
+        """Multiplications of one gate in one step of one sequence."""
+        return self.n_hidden * self._n_rows
 
     @property
     def n_kept(self):
@@ -268,7 +267,10 @@ class Recurrent:
         from_above = {t: (dh[:, columns], d) for t, (columns, d) in d_hidden.items()}
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
-        sums = [(dW.add, da[rows]) for dW, (rows, _) in zip(self._dW, self._products, strict=True)]
+        sums = [
+            dW.adder(da[rows], arrays.S[:, cols])
+            for dW, (rows, cols) in zip(self._dW, self._products, strict=True)
+        ]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
         tmp = scratch[0]
@@ -276,10 +278,10 @@ class Recurrent:
             if t in from_above:
                 dh_columns, d = from_above[t]
                 dh_columns += d
-            products, step = arrays.steps[t]
+            _, step = arrays.steps[t]
             backward(step, d_step, dh, dm, scratch)
-            for (add, d), (_, s, _) in zip(sums, products, strict=True):
-                add(d, s)
+            for add_slopes in sums:
+                add_slopes(t)
             if keeps_h:
                 np.dot(self._W_h_T, da_h, out=tmp)
                 dh += tmp

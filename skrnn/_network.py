@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._blas import ProductSum
 from ._cells import CELLS
 from ._chain import Chain, Input
 from ._heads import SequenceHead, StepHead
@@ -15,7 +14,7 @@ from ._layers import Dense, Embedding, widen
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, width_of
 
-BLOCK_COLUMNS = 256
+BLOCK_COLUMNS = 512
 
 
 class Design(NamedTuple):
@@ -69,8 +68,8 @@ class Standing(NamedTuple):
     count: np.ndarray
 
 
-def make_network(design, product_sum=ProductSum):
-    return (Bidirectional if design.bidirectional else Unidirectional)(design, product_sum)
+def make_network(design):
+    return (Bidirectional if design.bidirectional else Unidirectional)(design)
 
 
 class Network:
@@ -80,7 +79,7 @@ class Network:
     layer. A network holds its working memory, so it serves one thread at a time; `step` needs none.
     """
 
-    def __init__(self, design, product_sum):
+    def __init__(self, design):
         self.design, self.dtype = design, np.dtype(design.dtype)
         self.inputs = Embedding(design.n_in, design.embedded)
         self.chains = [
@@ -90,7 +89,6 @@ class Network:
                 design.dtype,
                 suffixes,
                 learned_start=design.initial_state == "learned",
-                product_sum=product_sum,
             )
             for sizes, suffixes in self._layout()
         ]
@@ -113,8 +111,8 @@ class Network:
 
     @property
     def n_products(self):
-        """Multiplications of one step of one sequence."""
-        return sum(chain.n_products for chain in self.chains)
+        """Multiplications of one gate in one step of one sequence, in the smallest layer."""
+        return min(layer.n_products for chain in self.chains for layer in chain.layers)
 
     @property
     def per_step(self):
@@ -249,8 +247,8 @@ class Network:
 class Unidirectional(Network):
     """One chain of all layers, so that time is gone through once, run by run."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, design):
+        super().__init__(design)
         self.state_names = [
             [f"{kind}_{i}" for kind in "hc"[: layer.n_states]]
             for i, layer in enumerate(self.chain.layers)

@@ -7,13 +7,11 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from ._blas import ProductSumBeside
 from ._network import BLOCK_COLUMNS, make_network
 from ._sequences import Sequences
 from ._threads import at_once
 
-PRODUCTS_TO_TRAIN_IN_TWO = 4_000_000  # from here on two threads gain
-PRODUCTS_TO_PREDICT_IN_TWO = 8_000_000
+PRODUCTS_IN_TWO = 1_000_000  # of one gate in one step: from here on two threads gain
 
 
 class ParallelNetwork:
@@ -24,18 +22,18 @@ class ParallelNetwork:
 
     @cached_property
     def _halves(self):
-        return [make_network(self._design, ProductSumBeside) for _ in range(2)]
+        return [make_network(self._design) for _ in range(2)]
 
-    def _products(self, n):
-        """Multiplications of one step of n sequences."""
-        return n * self.whole.n_products
+    def _gains(self, n):
+        """Whether steps of n sequences are large enough."""
+        return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
 
     def loss_and_gradient(
         self, theta, gradient, rows, loss, *, draws=None, max_bytes=None, **settings
     ):
         """Loss of a batch and its gradient; a half takes every other column, for like lengths."""
         n = len(rows.sequences)
-        if self._products(n) < PRODUCTS_TO_TRAIN_IN_TWO or n < 2:
+        if not self._gains(n):
             settings |= {"draws": draws, "max_bytes": max_bytes}
             return self.whole.loss_and_gradient(theta, gradient, rows, loss, **settings)
         gradients = gradient, np.empty_like(gradient)
@@ -58,7 +56,7 @@ class ParallelNetwork:
 
     def outputs(self, theta, sequences):
         """Raw outputs, as those of a network."""
-        if self._products(min(len(sequences), BLOCK_COLUMNS)) < PRODUCTS_TO_PREDICT_IN_TWO:
+        if not self._gains(min(len(sequences), 2 * BLOCK_COLUMNS)):
             return self.whole.outputs(theta, sequences)
         n_rows = sequences.lengths.sum() if self.whole.per_step else len(sequences)
         out = np.empty((n_rows, self._design.n_out), self.whole.dtype)

@@ -346,7 +346,7 @@ def test_weights_of_labels_are_those_of_one_thread_in_two(monkeypatch):
     X, Y = make_multilabel()
     params = {"class_weight": [{1: 3.0}, {0: 2.0}], "max_iter": 2}
     expected = output(fitted("classifier", X, Y, **params), X)
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_TO_TRAIN_IN_TWO", 0)
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", 0)
     np.testing.assert_allclose(
         output(fitted("classifier", X, Y, **params), X), expected, rtol=1e-9, atol=1e-12
     )

@@ -482,8 +482,7 @@ def test_memory_of_the_outputs_grows_with_neither_rows_nor_steps(readout):
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_threads_give_the_gradient_and_the_outputs_of_one(cell, readout, lengths, monkeypatch):
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_TO_TRAIN_IN_TWO", 0)
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_TO_PREDICT_IN_TWO", 0)
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", 0)
     rng = np.random.default_rng(10)
     rows = make_rows(make_sequences(lengths, rng), "squared_error", 2, rng, readout)
     network, theta = make_net(cell, (5, 4), 2, rng, readout=readout, initial_state="normal")
