@@ -85,6 +85,8 @@ class ProductSum:
 
     def __init__(self, m, n, dtype):
         self.total = np.zeros((m, n), dtype)
+        self._gemm = _gemm(self.total.dtype)
+        self._constants = [_address(x) for x in (b"T", b"N", np.ones((), dtype), self.total)]
 
     def clear(self):
         self.total.fill(0)
@@ -94,15 +96,16 @@ class ProductSum:
 
         It reads what they hold when it is called. Neighbours in a row have to be so in memory.
         """
-        gemm = _gemm(self.total.dtype)
+        gemm = self._gemm
         if gemm is None:
             return partial(_add_product, self.total, a, blocks)
         # BLAS reads columns where we write rows: total.T += blocks[t] @ a.T
-        n, m, k = blocks.shape[1], *a.shape
         ld_b, ld_a = (array.strides[-2] // array.itemsize for array in (blocks, a))
-        n, m, k, ld_b, ld_a = (_address(np.intc(size)) for size in (n, m, k, ld_b, ld_a))
-        transposed, as_is, one = map(_address, (b"T", b"N", np.ones((), a.dtype)))
-        b, a, total = map(_address, (blocks, a, self.total))
+        sizes = np.array([blocks.shape[1], *a.shape, ld_b, ld_a], np.intc)
+        n = _address(sizes)  # which keeps the others too
+        m, k, ld_b, ld_a = (c_void_p(n.value + i * sizes.itemsize) for i in range(1, 5))
+        transposed, as_is, one, total = self._constants
+        b, a = _address(blocks), _address(a)
         arguments = transposed, as_is, n, m, k, one, b, ld_b, a, ld_a, one, total, n
         first, stride = b.value, blocks.strides[0]
 

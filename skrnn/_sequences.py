@@ -122,22 +122,19 @@ class Sequences:
 
         No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
         """
-        ends = np.unique(self.lengths)
-        before, after = self._running(ends - 1), self._running(ends)
-        changes = ends[(width_of(before) != width_of(after)) | exact]
-        cuts = np.union1d(changes, np.arange(0, ends[-1], longest or ends[-1]))
-        running = self._running(cuts[:-1])
+        lengths = self.lengths
+        firsts = np.concatenate(([0], 1 + np.flatnonzero(lengths[1:] != lengths[:-1])))
+        ends, after = lengths[firsts][::-1], firsts[::-1]
+        before = np.concatenate(([len(self)], after[:-1]))
+        changes = ends[(width_of(before) != width_of(after)) | exact].tolist()
+        cuts = sorted({*changes, *range(0, changes[-1], longest or changes[-1])})
+        running = np.searchsorted(-lengths, np.negative(cuts)).tolist()
         groups = list(zip(ends.tolist(), after.tolist(), before.tolist(), strict=True))
         among = np.searchsorted(ends, cuts, side="right")
-        for k, (start, stop) in enumerate(pairwise(map(int, cuts))):
+        for k, (start, stop) in enumerate(pairwise(cuts)):
             within = groups[among[k] : among[k + 1]]
             within = tuple((end - start, first, last) for end, first, last in within)
-            n = int(running[k])
-            yield Run(start, stop - start, n, width_of(n), within)
-
-    def _running(self, times):
-        """How many sequences go on after so many steps."""
-        return np.searchsorted(-self.lengths, -times)
+            yield Run(start, stop - start, running[k], width_of(running[k]), within)
 
 
 def width_of(n):
