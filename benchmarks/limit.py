@@ -70,17 +70,19 @@ def products_alone(cell, H, B, dtype):
     sums = [
         ProductSum(rows.stop - rows.start, cols.stop - cols.start, dtype) for rows, cols in shapes
     ]
-    forward = [(W[rows, cols], S[t, cols], A[t, rows]) for t in range(T) for rows, cols in shapes]
+    forward = [
+        (W[rows, cols].dot, S[t, cols], A[t, rows]) for t in range(T) for rows, cols in shapes
+    ]
     adders = [dW.adder(da[rows], S[:, cols]) for dW, (rows, cols) in zip(sums, shapes, strict=True)]
-    da_h = da[:n_rows_h]
+    to_dh, da_h = W_h_T.dot, da[:n_rows_h]
 
     def call():
-        for w, s, a in forward:
-            np.dot(w, s, out=a)
+        for dot, s, a in forward:
+            dot(s, a)
         for t in reversed(range(T)):
             for add in adders:
                 add(t)
-            np.dot(W_h_T, da_h, out=dh)
+            to_dh(da_h, dh)
 
     return call
 

@@ -175,7 +175,7 @@ class Recurrent:
             A = S[1:, None, :H]
         pre = A.reshape(steps, P * H, width)
         products = [
-            list(zip(repeat(self._W[rows, cols]), S[:-1, cols], pre[:, rows], strict=False))
+            list(zip(repeat(self._W[rows, cols].dot), S[:-1, cols], pre[:, rows], strict=False))
             for rows, cols in self._products
         ]
         views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[:-1], M[1:])
@@ -200,8 +200,8 @@ class Recurrent:
         self._fill(arrays, run.n, x, state)
         forward, scratch = self.cell.forward, arrays.scratch
         for products, step in arrays.steps:
-            for W, s, a in products:
-                np.dot(W, s, out=a)
+            for dot, s, a in products:
+                dot(s, a)
             forward(step, scratch)
 
     def _fill(self, arrays, n, x, state):
@@ -273,7 +273,7 @@ class Recurrent:
         ]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
-        tmp = scratch[0]
+        tmp, to_dh, to_dx = scratch[0], self._W_h_T.dot, self._W_x_T.dot
         for t in reversed(range(run.steps)):
             if t in from_above:
                 dh_columns, d = from_above[t]
@@ -283,16 +283,16 @@ class Recurrent:
             for add_slopes in sums:
                 add_slopes(t)
             if keeps_h:
-                np.dot(self._W_h_T, da_h, out=tmp)
+                to_dh(da_h, tmp)
                 dh += tmp
             else:
-                np.dot(self._W_h_T, da_h, out=dh)
+                to_dh(da_h, dh)
             if dx is not None:
-                np.dot(self._W_x_T, da_x, out=dx[t])
+                to_dx(da_x, dx[t])
 
 
 class Unrolled(NamedTuple):
-    """A run's arrays; for every step the products (W, s, a) and the views of the cell."""
+    """A run's arrays; for every step the products (W.dot, s, a) and the views of the cell."""
 
     S: np.ndarray
     M: np.ndarray
