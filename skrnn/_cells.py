@@ -102,7 +102,7 @@ class GRU(Cell):
 
     @staticmethod
     def view_gradient(da):
-        return tuple(da)
+        return (*da, da[1:3])
 
     @staticmethod
     def forward(step, scratch):
@@ -120,19 +120,18 @@ class GRU(Cell):
 
     @staticmethod
     def backward(step, d_step, dh, dm, scratch):
-        u, r, z, n, _, _, h = step
-        du, dr, dz, dn = d_step
+        u, r, z, n, rz, _, h = step
+        du, dr, dz, dn, drz = d_step
         tmp, one, _ = scratch
-        np.subtract(one, z, out=dn)
-        dn *= dh
+        np.subtract(one, rz, out=drz)
+        dz *= dh
         dh *= z
-        np.subtract(h, n, out=dz)  # z (h_prev - n)
-        dz *= dn
         np.multiply(n, n, out=tmp)
         np.subtract(one, tmp, out=tmp)
-        dn *= tmp
+        np.multiply(dz, tmp, out=dn)
+        np.subtract(h, n, out=tmp)  # z (h_prev - n)
+        dz *= tmp
         np.multiply(dn, r, out=du)
-        np.subtract(one, r, out=dr)
         dr *= du
         dr *= u
 
