@@ -11,7 +11,7 @@ from ._network import BLOCK_COLUMNS, make_network
 from ._sequences import Sequences
 from ._threads import at_once
 
-PRODUCTS_IN_TWO = 1_000_000  # of one gate in one step: from here on two threads gain
+PRODUCTS_IN_TWO = 1_000_000  # of a gate in a step: from here on two gain, benchmarks/threads.py
 
 
 class ParallelNetwork:
