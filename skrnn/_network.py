@@ -14,7 +14,7 @@ from ._layers import Dense, Embedding, widen
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, width_of
 
-BLOCK_COLUMNS = 512
+BLOCK_COLUMNS = 1024
 
 
 class Design(NamedTuple):
