@@ -24,16 +24,16 @@ class ParallelNetwork:
     def _halves(self):
         return [make_network(self._design) for _ in range(2)]
 
-    def _gains(self, n):
-        """Whether steps of n sequences are large enough."""
+    def _gains(self, lengths, most=np.inf):
+        """Whether steps of sequences, so many at most, are large enough in the mean over time."""
+        n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
         return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
 
     def loss_and_gradient(
         self, theta, gradient, rows, loss, *, draws=None, max_bytes=None, **settings
     ):
         """Loss of a batch and its gradient; a half takes every other column, for like lengths."""
-        n = len(rows.sequences)
-        if not self._gains(n):
+        if not self._gains(rows.sequences.lengths):
             settings |= {"draws": draws, "max_bytes": max_bytes}
             return self.whole.loss_and_gradient(theta, gradient, rows, loss, **settings)
         gradients = gradient, np.empty_like(gradient)
@@ -56,7 +56,7 @@ class ParallelNetwork:
 
     def outputs(self, theta, sequences):
         """Raw outputs, as those of a network."""
-        if not self._gains(min(len(sequences), 2 * BLOCK_COLUMNS)):
+        if not self._gains(sequences.lengths, 2 * BLOCK_COLUMNS):
             return self.whole.outputs(theta, sequences)
         n_rows = sequences.lengths.sum() if self.whole.per_step else len(sequences)
         out = np.empty((n_rows, self._design.n_out), self.whole.dtype)
