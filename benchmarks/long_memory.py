@@ -145,6 +145,13 @@ SIDES = {
     "torch": torch_epochs,
     "torch, rate 0.005": partial(torch_epochs, lr=0.005),
 }
+ON_REQUEST = {
+    "skrnn, alpha 0.001": partial(skrnn_epochs, alpha=0.001),
+    "skrnn, rate 0.002, alpha 0.0003": partial(
+        skrnn_epochs, learning_rate_init=0.002, alpha=0.0003
+    ),
+}
+ALL_SIDES = SIDES | ON_REQUEST
 
 
 def learn(epochs, task, cell, seed):
@@ -169,7 +176,7 @@ def run_all(results, tasks, args, save):
     for seed, name, side, cell in product(args.seeds, args.tasks, args.sides, args.cells):
         curves = results.setdefault(f"{name} | {side} | {cell}", {})
         if str(seed) not in curves:
-            curves[str(seed)] = learn(SIDES[side], tasks[name], cell, seed)
+            curves[str(seed)] = learn(ALL_SIDES[side], tasks[name], cell, seed)
             save()
 
 
@@ -192,7 +199,7 @@ def best(scores):
 
 def print_table(results, tasks):
     table = Table("task", "side", "seeds", *CELLS)
-    for (name, task), side in product(tasks.items(), SIDES):
+    for (name, task), side in product(tasks.items(), ALL_SIDES):
         row = [results.get(f"{name} | {side} | {cell}", {}) for cell in CELLS]
         if any(row):
             counts = sorted({len(curves) for curves in row})
@@ -232,7 +239,7 @@ def middle_curve(curves, cap):
 def main():
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", choices=TASKS)
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
+    parser.add_argument("--sides", nargs="+", choices=ALL_SIDES, default=SIDES)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
     parser.add_argument("--seeds", nargs="+", type=int, default=range(3))
     parser.add_argument("--results", type=Path, default=Path("long_memory.json"))

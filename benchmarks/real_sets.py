@@ -75,6 +75,8 @@ METHODS = {
     "MLP": flat(MLPClassifier, MLPRegressor),
     "linear": flat(partial(LogisticRegression, max_iter=1000), Ridge),
 }
+ON_REQUEST = {"gru, alpha 0.0003": skrnn_net("gru", alpha=0.0003)}
+ALL_METHODS = METHODS | ON_REQUEST
 
 
 # Measuring ------------------------------------------------------------------------------------
@@ -95,7 +97,7 @@ def run_set(name, methods, seeds, results):
     data = SETS[name]()
 
     def run(method, seed):
-        return results.get(partial(measure, METHODS[method], data, seed), name, method, seed)
+        return results.get(partial(measure, ALL_METHODS[method], data, seed), name, method, seed)
 
     runs = np.array([[run(method, seed) for seed in range(seeds)] for method in methods])
     scores = runs[..., 0]
@@ -144,7 +146,7 @@ def mean(figures):
 def main():
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=ALL_METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=5, help="how many")
     parser.add_argument("--results", help="file to keep results in, and to go on from")
     parser.add_argument("--quick", action="store_true", help="two small sets, one seed")

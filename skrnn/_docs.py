@@ -44,7 +44,8 @@ features_per_step : int or None, default=None
 alpha : float, default=0.0001
     Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases, embeddings and initial
     states are free. With "adamw" it is no part of the loss: every update takes `alpha` times the
-    step size off the weights.
+    step size off the weights. With fewer than a few hundred sequences more is often better: try
+    0.001.
 solver : {"adam", "adamw", "rmsprop", "sgd", "lbfgs"}, default="adam"
     Adam [4]_; Adam with decoupled weight decay [10]_; RMSprop [11]_; stochastic gradient descent
     with momentum; or L-BFGS [12]_, for small data: each of its iterations, called epochs elsewhere,
