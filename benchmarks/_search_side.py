@@ -52,6 +52,16 @@ def skorch(epochs, threads):
     }
 
 
+def search(net, grid, path, n_jobs):
+    """The search on data that were saved."""
+    import numpy as np
+    from sklearn.model_selection import GridSearchCV
+
+    with np.load(path) as stored:
+        X, y = stored["X"], stored["y"]
+    return GridSearchCV(net, grid, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
+
+
 def peak_memory():
     """High-water mark of this process in MB; that of `resource` would count its parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -68,20 +78,17 @@ def main(side, path, n_jobs, threads, epochs):
     net, grid = {"skrnn": skrnn, "skorch": skorch}[side](epochs, threads)
     import warnings
 
-    import numpy as np
     from joblib import Parallel, delayed
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.model_selection import GridSearchCV
+    from sklearn.model_selection import GridSearchCV  # noqa: F401
 
     imported = time.perf_counter() - start
     warnings.simplefilter("ignore", ConvergenceWarning)
-    with np.load(path) as stored:
-        X, y = stored["X"], stored["y"]
-    search = GridSearchCV(net, grid, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
+    best = search(net, grid, path, n_jobs).best_score_
     peak = peak_memory()
     if n_jobs > 1:
         peak += n_jobs * max(Parallel(n_jobs)([delayed(peak_of_worker)()] * 2 * n_jobs))
-    print(json.dumps({"import": imported, "MB": peak, "accuracy": search.best_score_}))
+    print(json.dumps({"import": imported, "MB": peak, "accuracy": best}))
 
 
 if __name__ == "__main__":

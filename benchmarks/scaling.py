@@ -94,20 +94,28 @@ def print_curves(curves, unit):
 
 
 def save_plot(path, times, memory):
-    import matplotlib.pyplot as plt
+    """One panel an axis, one colour a cell; dashed with truncation."""
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
-    panels = {f"seconds an epoch, {axis}": axis for axis in BASE} | {"peak memory, MB, T": None}
-    figure, axes = plt.subplots(1, len(panels), figsize=(3 * len(panels), 3), layout="constrained")
-    for ax, (label, axis) in zip(axes, panels.items(), strict=True):
+    panels = {f"ms an epoch by {axis}": axis for axis in BASE} | {"peak MB of a batch by T": None}
+    figure, axes = plt.subplots(1, len(panels), figsize=(13, 3.2))
+    for ax, (title, axis) in zip(axes, panels.items(), strict=True):
         curves = memory if axis is None else {k: c for k, c in times.items() if k[0] == axis}
-        for (_, cell), (sizes, figures) in curves.items():
-            ax.loglog(sizes, figures, "o-", label=cell)
+        for i, ((_, name), (sizes, figures)) in enumerate(curves.items()):
+            style = "o--" if "bptt" in name else "o-"
+            ax.loglog(sizes, figures, style, color=f"C{i % 3}", label=name, markersize=4)
         ax.set_xticks(sizes, map(str, sizes), fontsize="small")
-        ax.minorticks_off()
-        ylabel, xlabel = label.rsplit(", ", 1)
-        ax.set(xlabel=xlabel, ylabel=ylabel)
-    axes[-1].legend(fontsize="x-small")
-    figure.savefig(path, dpi=150)
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.set_title(title, fontsize=10)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(alpha=0.25)
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="lower center", ncols=6, frameon=False)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.savefig(path, dpi=75)
 
 
 def main():
@@ -120,7 +128,8 @@ def main():
     times = {
         (axis, cell): time_curve(cell, axis, base, args) for axis in base for cell in args.cells
     }
-    print_curves({k: (sizes, [1000 * s for s in t]) for k, (sizes, t) in times.items()}, "ms")
+    times = {k: (sizes, [1000 * s for s in seconds]) for k, (sizes, seconds) in times.items()}
+    print_curves(times, "ms")
     memory = {("T", cell): memory_curve(cell, base, lengths) for cell in args.cells}
     k = lengths[0]
     for cell in args.cells:

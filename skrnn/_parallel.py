@@ -25,7 +25,7 @@ class ParallelNetwork:
         return [make_network(self._design) for _ in range(2)]
 
     def _gains(self, lengths, most=np.inf):
-        """Whether steps of sequences, so many at most, are large enough in the mean over time."""
+        """Whether steps are large enough, in the mean over time; `most` sequences go at once."""
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
         return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
 
