@@ -3,7 +3,7 @@
 import os
 import threading
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_void_p, py_object, pythonapi
-from functools import cache, partial
+from functools import cache, cached_property, partial
 
 import numpy as np
 from scipy.linalg import cython_blas  # loads SciPy's own OpenBLAS before a controller looks
@@ -86,7 +86,11 @@ class ProductSum:
     def __init__(self, m, n, dtype):
         self.total = np.zeros((m, n), dtype)
         self._gemm = _gemm(self.total.dtype)
-        self._constants = [_address(x) for x in (b"T", b"N", np.ones((), dtype), self.total)]
+
+    @cached_property
+    def _constants(self):
+        one = np.ones((), self.total.dtype)
+        return [_address(x) for x in (b"T", b"N", one, self.total)]
 
     def clear(self):
         self.total.fill(0)

@@ -508,6 +508,9 @@ def test_large_steps_alone_are_done_in_two_threads(monkeypatch):
         rows = make_rows(make_sequences([2] * 32, rng, np.float32), "squared_error", 1, rng)
         learn(network, theta, rows)
     assert len(calls) == 1
+    rows = make_rows(make_sequences([60] + [1] * 31, rng, np.float32), "squared_error", 1, rng)
+    learn(network, theta, rows)  # as many sequences, but one alone goes on after the first step
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("embedded", [(), CODED["embedded"]])
