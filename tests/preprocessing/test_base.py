@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils import estimator_checks
 
 from skrnn import as_sequences
-from skrnn.preprocessing import SequencePadder, SequenceShortener, StepImputer
+from skrnn.preprocessing import SequencePadder, SequenceShortener, StepImputer, StepTransformer
 from skrnn.preprocessing._base import without_padding
 
 KEEPING = {
@@ -33,6 +36,11 @@ PADDING = {
     "padder, flat": SequencePadder(value=0.0, flatten=True),
 }
 ALL = {**KEEPING, **PADDING}
+STEP_BY_STEP = {
+    "scaler": StandardScaler(),
+    "fewer features": PCA(1),
+    "more features": make_pipeline(StandardScaler(), PolynomialFeatures()),
+}
 INDEX = ["a", "b", "c", "d"]
 
 
@@ -300,7 +308,9 @@ def test_check_estimator(estimator, check):
 
 @pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")  # the checks mix both
 @pytest.mark.parametrize(
-    "transformer", [*KEEPING.values(), PADDING["padder, flat"]], ids=[*KEEPING, "padder, flat"]
+    "transformer",
+    [*KEEPING.values(), PADDING["padder, flat"], *map(StepTransformer, STEP_BY_STEP.values())],
+    ids=[*KEEPING, "padder, flat", *STEP_BY_STEP],
 )
 @pytest.mark.parametrize(
     "name",

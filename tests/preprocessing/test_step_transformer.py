@@ -690,27 +690,3 @@ CHECKED = (
 @estimator_checks.parametrize_with_checks([StepTransformer(inner) for inner in CHECKED])
 def test_check_estimator(estimator, check):
     check(estimator)
-
-
-@pytest.mark.filterwarnings("ignore:X .* feature names:UserWarning")  # the checks mix both
-@pytest.mark.parametrize(
-    "inner", [StandardScaler(), PCA(1), make_pipeline(StandardScaler(), PolynomialFeatures())]
-)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "check_dataframe_column_names_consistency",
-        "check_get_feature_names_out_error",
-        "check_global_output_transform_pandas",
-        "check_global_set_output_transform_polars",
-        "check_inplace_ensure_writeable",
-        "check_param_validation",
-        "check_set_output_transform",
-        "check_set_output_transform_pandas",
-        "check_set_output_transform_polars",
-        "check_transformer_get_feature_names_out",
-        "check_transformer_get_feature_names_out_pandas",
-    ],
-)
-def test_checks_that_scikit_learn_keeps_for_its_own(name, inner):
-    getattr(estimator_checks, name)("StepTransformer", StepTransformer(inner))
