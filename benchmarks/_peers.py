@@ -21,11 +21,12 @@ def labels(n):
     return np.random.default_rng(1).permutation(np.arange(n) % N_CLASSES)
 
 
-def classifier(cell, n_hidden, batch_size, epochs):
+def classifier(cell, hidden_layer_sizes, batch_size, epochs, bidirectional=False):
     """Ours, with nothing that could stop it before the last epoch."""
     return RNNClassifier(
         cell,
-        hidden_layer_sizes=(n_hidden,),
+        hidden_layer_sizes=hidden_layer_sizes,
+        bidirectional=bidirectional,
         batch_size=batch_size,
         max_iter=epochs,
         alpha=0,
@@ -42,12 +43,12 @@ class TorchNet(nn.Module):
     def __init__(self, cell, n_in, n_hidden, n_out=N_CLASSES, **settings):
         super().__init__()
         self.rnn = TORCH_RNNS[cell](n_in, n_hidden, **{"batch_first": True} | settings)
-        self.n_directions = 2 if self.rnn.bidirectional else 1
-        self.readout = nn.Linear(self.n_directions * n_hidden, n_out)
+        self.n_ends = 2 if self.rnn.bidirectional else 1
+        self.readout = nn.Linear(self.n_ends * n_hidden, n_out)
 
     def forward(self, x):
-        h = last_state(self.rnn(x)[1])
-        return self.readout(torch.cat(tuple(h[-self.n_directions :]), dim=-1))
+        h = last_state(self.rnn(x)[1])[-self.n_ends :]
+        return self.readout(h.movedim(0, 1).flatten(1))
 
 
 def last_state(state):

@@ -52,14 +52,18 @@ def skorch(epochs, threads):
     }
 
 
-def search(net, grid, path, n_jobs):
-    """The search on data that were saved."""
-    import numpy as np
+def grid_search(net, grid, n_jobs):
     from sklearn.model_selection import GridSearchCV
 
+    return GridSearchCV(net, grid, cv=3, n_jobs=n_jobs, error_score="raise")
+
+
+def load(path):
+    """X and y as they were saved."""
+    import numpy as np
+
     with np.load(path) as stored:
-        X, y = stored["X"], stored["y"]
-    return GridSearchCV(net, grid, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
+        return stored["X"], stored["y"]
 
 
 def peak_memory():
@@ -75,20 +79,19 @@ def peak_of_worker():
 
 def main(side, path, n_jobs, threads, epochs):
     start = time.perf_counter()
-    net, grid = {"skrnn": skrnn, "skorch": skorch}[side](epochs, threads)
+    search = grid_search(*{"skrnn": skrnn, "skorch": skorch}[side](epochs, threads), n_jobs)
     import warnings
 
     from joblib import Parallel, delayed
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.model_selection import GridSearchCV  # noqa: F401
 
     imported = time.perf_counter() - start
     warnings.simplefilter("ignore", ConvergenceWarning)
-    best = search(net, grid, path, n_jobs).best_score_
+    search.fit(*load(path))
     peak = peak_memory()
     if n_jobs > 1:
         peak += n_jobs * max(Parallel(n_jobs)([delayed(peak_of_worker)()] * 2 * n_jobs))
-    print(json.dumps({"import": imported, "MB": peak, "accuracy": best}))
+    print(json.dumps({"import": imported, "MB": peak, "accuracy": search.best_score_}))
 
 
 if __name__ == "__main__":

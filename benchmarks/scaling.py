@@ -12,7 +12,7 @@ import warnings
 from functools import partial
 
 import numpy as np
-from _common import Side, Table, alternate, median, options, parse, print_machine
+from _common import CELLS, Side, Table, alternate, median, options, parse, print_machine
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 
@@ -102,9 +102,10 @@ def save_plot(path, times, memory):
     figure, axes = plt.subplots(1, len(panels), figsize=(13, 3.2))
     for ax, (title, axis) in zip(axes, panels.items(), strict=True):
         curves = memory if axis is None else {k: c for k, c in times.items() if k[0] == axis}
-        for i, ((_, name), (sizes, figures)) in enumerate(curves.items()):
-            style = "o--" if "bptt" in name else "o-"
-            ax.loglog(sizes, figures, style, color=f"C{i % 3}", label=name, markersize=4)
+        for (_, name), (sizes, figures) in curves.items():
+            cell, _, truncated = name.partition(", ")
+            style, color = "o--" if truncated else "o-", f"C{CELLS.index(cell)}"
+            ax.loglog(sizes, figures, style, color=color, label=name, markersize=4)
         ax.set_xticks(sizes, map(str, sizes), fontsize="small")
         ax.xaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -14,7 +14,7 @@ from _peers import classifier, labels
 from sklearn.exceptions import ConvergenceWarning
 
 import skrnn._parallel as parallel
-from skrnn._network import BLOCK_COLUMNS
+from skrnn._network import BLOCK_COLUMNS, make_network
 
 RULE = parallel.PRODUCTS_IN_TWO
 NEVER, ALWAYS = float("inf"), 0
@@ -53,7 +53,8 @@ def main():
         nets = [classifier(cell, H, batch, 1).fit(X, y) for cell in args.cells]
         calls = [partial(net.fit, X, y) for net in nets]
         calls += [partial(net.predict_proba, X) for net in nets]
-        products = [H * (H + 1 + D) * m for m in (batch, min(n, 2 * BLOCK_COLUMNS))]
+        n_products = make_network(nets[0]._design).n_products
+        products = [n_products * m for m in (batch, min(n, 2 * BLOCK_COLUMNS))]
         marks = [f"{m / 1e6:.2g}{', two' if m >= RULE else ''}" for m in products]
         table.print_row(", ".join(map(str, shape)), *marks, *(gain(call, args) for call in calls))
     print_machine(note=f"float32; two threads from {RULE / 1e6:g} million on")

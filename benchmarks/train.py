@@ -37,8 +37,8 @@ def data(n, T, D, dtype):
 def sides(cell, shape, X, y, args, epochs):
     """Ours, and torch's for every setting that it may choose."""
     *_, H, batch = shape
-    params = {"hidden_layer_sizes": (H,) * args.layers, "bidirectional": args.bidirectional}
-    own = Side(lambda: classifier(cell, H, batch, epochs).set_params(**params).fit(X, y))
+    net = classifier(cell, (H,) * args.layers, batch, epochs, args.bidirectional)
+    own = Side(lambda: net.fit(X, y))
     return own, {"torch": torch_sides(cell, shape, X, y, args, epochs)}
 
 
