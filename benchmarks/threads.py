@@ -1,12 +1,14 @@
-"""Two threads against one, below and above the size of a step from which skrnn takes two.
+"""Two processes, or two threads, against one, below and above the sizes from which skrnn takes two.
 
-Run with `python benchmarks/threads.py`, with both cores free. The rule looks at the multiplications
-of one gate in one step, of a batch to learn from, or of the sequences that a prediction takes at
-once; here it is overruled both ways. A gain of 2 is: twice as fast with two threads.
+Run with `python benchmarks/threads.py`, with both cores free. A fit takes a second process from so
+many multiplications in a step and in a batch on, all gates counted; a second thread, where there
+can be no process, and a prediction from so many of one gate in a step. Here these rules are
+overruled both ways. A gain of 2 is: twice as fast with two.
 """
 
 import warnings
 from functools import partial
+from math import inf
 
 import numpy as np
 from _common import Side, Table, alternate, options, parse, print_machine, ratio
@@ -16,10 +18,15 @@ from sklearn.exceptions import ConvergenceWarning
 import skrnn._parallel as parallel
 from skrnn._network import BLOCK_COLUMNS, make_network
 
-RULE = parallel.PRODUCTS_IN_TWO
-NEVER, ALWAYS = float("inf"), 0
+WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
+    "one": (inf, (inf, inf), inf),
+    "threads": (0, (inf, inf), inf),
+    "processes": (inf, (0, 0), 0),
+}
+IN_TWO, (IN_STEP, IN_BATCH) = parallel.PRODUCTS_IN_TWO, parallel.PRODUCTS_OF_HALVES
 SHAPES = (  # n, T, D, H, batch
     (640, 100, 1, 32, 32),
+    (640, 15, 12, 64, 32),
     (640, 100, 8, 64, 32),
     (640, 100, 8, 64, 128),
     (512, 100, 8, 64, 256),
@@ -31,33 +38,78 @@ SHAPES = (  # n, T, D, H, batch
 QUICK_SHAPES = ((40, 5, 1, 8, 20),)
 
 
-def gain(call, args):
-    """How many times faster two threads are."""
-    sides = {
-        rule: Side(call, partial(setattr, parallel, "PRODUCTS_IN_TWO", rule))
-        for rule in (NEVER, ALWAYS)
-    }
+def overrule(way):
+    names = "PRODUCTS_IN_TWO", "PRODUCTS_OF_HALVES", "PRODUCTS_OF_A_FORK"
+    for name, value in zip(names, WAYS[way], strict=True):
+        setattr(parallel, name, value)
+
+
+def gains(call, ways, args):
+    """How many times faster each way is than one thread."""
+    sides = {way: Side(call, partial(overrule, way)) for way in ("one", *ways)}
     times = alternate(sides, args.rounds, args.seconds)
-    return ratio(times[NEVER], times[ALWAYS])
+    return [ratio(times["one"], times[way]) for way in ways]
+
+
+def fit_for(seconds, net, X, y):
+    """A fit of so many epochs that it takes about that long."""
+    overrule("one")
+    epochs = max(1, round(seconds / Side(lambda: net.set_params(max_iter=1).fit(X, y)).seconds()))
+    net.set_params(max_iter=epochs)
+    return lambda: net.fit(X, y)
+
+
+def print_fits(shapes, args):
+    table = Table(
+        "n, T, D, H, batch",
+        "cell",
+        "million a step",
+        "million a batch",
+        "two processes",
+        "two threads",
+    )
+    for shape in shapes:
+        n, T, D, H, batch = shape
+        X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
+        for cell in args.cells:
+            net = classifier(cell, H, batch, 1)
+            fit = fit_for(args.seconds, net, X, y)
+            network = make_network(net.fit(X, y)._design)
+            in_step = batch * network.n_gates * network.n_products
+            is_halved = in_step >= IN_STEP and T * in_step >= IN_BATCH
+            table.print_row(
+                ", ".join(map(str, shape)),
+                cell,
+                in_step / 1e6,
+                f"{T * in_step / 1e6:.3g}{', two' if is_halved else ''}",
+                *gains(fit, ("processes", "threads"), args),
+            )
+
+
+def print_predictions(shapes, args):
+    table = Table("n, T, D, H", "million a step", *args.cells)
+    for n, T, D, H in dict.fromkeys(shape[:4] for shape in shapes):
+        X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
+        nets = [classifier(cell, H, n, 1).fit(X, y) for cell in args.cells]
+        in_step = make_network(nets[0]._design).n_products * min(n, 2 * BLOCK_COLUMNS)
+        table.print_row(
+            f"{n}, {T}, {D}, {H}",
+            f"{in_step / 1e6:.2g}{', two' if in_step >= IN_TWO else ''}",
+            *(gains(partial(net.predict_proba, X), ["threads"], args)[0] for net in nets),
+        )
 
 
 def main():
-    args = parse(options(__doc__, rounds=5, seconds=0.3))
+    args = parse(options(__doc__))
     warnings.simplefilter("ignore", ConvergenceWarning)
-    what = ("fit", "predict")
-    columns = [f"{name}, {cell}" for name in what for cell in args.cells]
-    table = Table("n, T, D, H, batch", *(f"{name}: million" for name in what), *columns)
-    for shape in QUICK_SHAPES if args.quick else SHAPES:
-        n, T, D, H, batch = shape
-        X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
-        nets = [classifier(cell, H, batch, 1).fit(X, y) for cell in args.cells]
-        calls = [partial(net.fit, X, y) for net in nets]
-        calls += [partial(net.predict_proba, X) for net in nets]
-        n_products = make_network(nets[0]._design).n_products
-        products = [n_products * m for m in (batch, min(n, 2 * BLOCK_COLUMNS))]
-        marks = [f"{m / 1e6:.2g}{', two' if m >= RULE else ''}" for m in products]
-        table.print_row(", ".join(map(str, shape)), *marks, *(gain(call, args) for call in calls))
-    print_machine(note=f"float32; two threads from {RULE / 1e6:g} million on")
+    shapes = QUICK_SHAPES if args.quick else SHAPES
+    print_fits(shapes, args)
+    print()
+    print_predictions(shapes, args)
+    print_machine(
+        note=f"float32; two processes from {IN_STEP / 1e6:g} million a step and "
+        f"{IN_BATCH / 1e6:g} a batch on, two threads from {IN_TWO / 1e6:g} a gate and step on"
+    )
 
 
 if __name__ == "__main__":

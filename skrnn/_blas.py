@@ -54,6 +54,20 @@ class _OneThread:
         for pool, count in zip(_pools(), self._counts, strict=True):
             _set_threads(pool, count)
 
+    @property
+    def outside(self):
+        """Threads that BLAS has outside of the guard, in one of its pools at least."""
+        return max(self._counts, default=1)
+
+    def fork(self):
+        """os.fork, but a child that is forked inside the guard stays there."""
+        with self._lock:
+            depth, self._depth = self._depth, 0
+            try:
+                return os.fork()
+            finally:
+                self._depth = depth
+
     def forget(self):
         """Start afresh in a forked child, where no other thread survives to leave the guard."""
         if self._depth:

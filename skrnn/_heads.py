@@ -3,7 +3,7 @@
 While a batch is gone through, `collect(part, run, h)` gets the states of a run, h (steps, H,
 width), of the chain number `part` at the top. `turn(work)` stands between the way there and the way
 back. `d_hidden(part, run, h)` then gives {t: (columns, dL/dh_t)}, and adds to the gradient of the
-readout's weights. `value` is the loss at the end.
+readout's weights. `values` are the losses of the shares at the end.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ class SequenceHead:
 
     def __init__(self, dense, readout, parts, lengths, mask):
         self.dense, self.n, self.width = dense, len(lengths), width_of(len(lengths))
-        self.mask, self.value = None if mask is None else widen(mask, self.width), 0.0
+        self.mask = None if mask is None else widen(mask, self.width)
         self.pools = [READOUTS[readout](H, lengths, self.width, dense.dtype) for H in parts]
         self._cuts = np.cumsum(parts)[:-1]
 
@@ -37,8 +37,15 @@ class SequenceHead:
         y = np.ascontiguousarray(work.rows.targets.T)
         h, weight = self._masked_states(), work.rows.weight.T / work.total
         o = self.dense.forward(work.weights, h)[:, : self.n]
-        self.value, d_o = work.loss.value_and_gradient(y, o, weight)
-        d = self.dense.backward(work.weights, work.gradient, h, widen(d_o, self.width))
+        d_o = np.zeros((len(o), self.width), o.dtype)
+        self.values = []
+        for columns, gradient in work.shares:
+            value, d_o[:, : self.n][:, columns] = work.loss.value_and_gradient(
+                y[:, columns], o[:, columns], weight[..., columns]
+            )
+            self.values.append(value)
+            self.dense.learn(gradient, h[:, columns], d_o[:, columns])
+        d = self.dense.backward(work.weights, d_o)
         self._d = np.split(d if self.mask is None else d * self.mask, self._cuts)
 
     def d_hidden(self, part, run, h):
@@ -52,13 +59,13 @@ class StepHead:
     """
 
     def __init__(self, dense, mask):
-        self.dense, self.mask, self.value = dense, mask, 0.0
+        self.dense, self.mask = dense, mask
 
     def collect(self, part, run, h):
         """Nothing is pooled."""
 
     def turn(self, work):
-        rows = work.rows
+        rows, self.values = work.rows, [0.0] * len(work.shares)
         self._work, self._targets = work, rows.sequences.of(rows.targets)
         self._row_weights = rows.sequences.of(rows.weight.reshape(len(rows.weight), -1))
 
@@ -72,26 +79,28 @@ class StepHead:
             mask = widen(self.mask[:, : run.n], run.width)
             h = h * mask
         o = self.dense.forward(work.weights, h)
-        y, weight = self._columns_of(run, self._targets), self._columns_of(run, self._row_weights)
-        weight = weight * self._share(run)
-        value, d_o = work.loss.value_and_gradient(
-            y, _columns(o), weight[0] if len(weight) == 1 else weight
+        y, weight = (
+            widen(values.steps(run), run.width) for values in (self._targets, self._row_weights)
         )
-        self.value += value
-        d_o = np.ascontiguousarray(d_o.reshape(-1, run.steps, run.width).swapaxes(0, 1))
-        d = self.dense.backward(work.weights, work.gradient, h, d_o)
+        weight *= self._scale(run)
+        d_o = np.empty_like(o)
+        for i, (columns, gradient) in enumerate(work.shares):
+            own = (..., columns)
+            value, d = work.loss.value_and_gradient(
+                *(_columns(values[own]) for values in (y, o, weight))
+            )
+            self.values[i] += value
+            d_o[own] = d.reshape(len(d), run.steps, -1).swapaxes(0, 1)
+            self.dense.learn(gradient, h[own], d_o[own])
+        d = self.dense.backward(work.weights, d_o)
         return d if mask is None else d * mask
 
-    @staticmethod
-    def _columns_of(run, values):
-        return _columns(widen(values.steps(run), run.width))
-
-    def _share(self, run):
+    def _scale(self, run):
         """1 / total for columns that are steps of a sequence, 0 for those past its end."""
-        share = np.zeros((run.steps, run.width), self.dense.dtype)
+        scale = np.zeros((run.steps, 1, run.width), self.dense.dtype)
         for steps, first, last in run.spans:
-            share[:steps, first:last] = 1 / self._work.total
-        return share.ravel()
+            scale[:steps, :, first:last] = 1 / self._work.total
+        return scale
 
 
 def _columns(values):

@@ -45,18 +45,14 @@ class Recurrent:
         self._products = products
         self._blocks = list(self._rows_of_blocks())
         self._one, self._half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
-        self._W, self._n_columns, self._unrolled = None, 0, {}
+        self._W, self._dW, self._n_columns, self._unrolled = None, [], 0, {}
 
     def _allocate_weights(self):
-        """What `load` packs, and the sums of products of the way back; in between, nothing."""
+        """What `load` packs."""
         H, n_rows = self.n_hidden, len(self.cell.blocks) * self.n_hidden
         self._W = np.zeros((n_rows, self._n_rows), self.dtype)
         self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
         self._W_x_T = np.empty((self.n_in, n_rows - self._reads_x.start), self.dtype)
-        self._dW = [
-            ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
-            for rows, cols in self._products
-        ]
 
     @property
     def n_states(self):
@@ -126,14 +122,25 @@ class Recurrent:
         self._W_x_T[:] = W[self._reads_x, H + 1 :].T
         for rows, _, block in self._blocks:
             W[rows] *= block.scale
-        for dW in self._dW:
-            dW.clear()
 
-    def unload(self, gradient):
-        """Write the gradient that `backward` summed up into the named views of it."""
+    def begin_sums(self, n):
+        """Begin n sums of products, each over a share of the columns."""
+        while len(self._dW) < n:
+            self._dW.append(
+                [
+                    ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
+                    for rows, cols in self._products
+                ]
+            )
+        for sums in self._dW[:n]:
+            for dW in sums:
+                dW.clear()
+
+    def unload(self, i, gradient):
+        """Write the gradient of share i that `backward` summed up into the named views of it."""
         H = self.n_hidden
         dW = np.zeros_like(self._W)
-        for (rows, cols), product in zip(self._products, self._dW, strict=True):
+        for (rows, cols), product in zip(self._products, self._dW[i], strict=True):
             dW[rows, cols] = product.total
         for rows, gate, block in self._blocks:
             if "h" in block.reads:
@@ -255,8 +262,8 @@ class Recurrent:
         self.cell.forward(self.cell.view(a, h, new_h, m, new_m), scratch)
         return [new_h, *new_m[:1]]
 
-    def backward(self, run, arrays, d_state, d_hidden, dx):
-        """Go back over a run, adding to the gradient of the weights.
+    def backward(self, run, arrays, d_state, d_hidden, dx, shares):
+        """Go back over a run, adding to the gradient of the weights, share by share of the columns.
 
         d_state is the gradient of the state after the run, and becomes that of the state before;
         d_hidden {t: (columns, dL/dh_t)} what comes from above; dx (steps, D, width) is written, or
@@ -268,8 +275,10 @@ class Recurrent:
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [
-            dW.adder(da[rows], arrays.S[:, cols])
-            for dW, (rows, cols) in zip(self._dW, self._products, strict=True)
+            dW.adder(da[rows, columns], arrays.S[:, cols, columns])
+            for columns, products in zip(shares, self._dW, strict=False)
+            if columns.start < run.width
+            for dW, (rows, cols) in zip(products, self._products, strict=True)
         ]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
@@ -329,11 +338,15 @@ class Dense:
     def forward(self, weights, h):
         return weights["W_ho"] @ h + weights["b_o"][:, None]
 
-    def backward(self, weights, gradient, h, d_o):
-        """Add to the gradient of the weights, return dL/dh."""
+    def learn(self, gradient, h, d_o):
+        """Add to the gradient of the weights."""
         products = d_o @ h.swapaxes(-1, -2)
         gradient["W_ho"] += products.reshape(-1, *self.shapes["W_ho"]).sum(axis=0)
         gradient["b_o"] += d_o.sum(axis=-1).reshape(-1, self.n_out).sum(axis=0)
+
+    @staticmethod
+    def backward(weights, d_o):
+        """dL/dh."""
         return weights["W_ho"].T @ d_o
 
 
@@ -367,7 +380,7 @@ class Embedding:
         ]
         return np.concatenate([x[:, self._others], *vectors], axis=1)
 
-    def backward(self, gradient, x, dx):
+    def learn(self, gradient, x, dx):
         """Add dL/dE, from x as it was before and dx (steps, n_out, n)."""
         first = len(self._others)
         for name, (feature, codes, size) in zip(self.shapes, self.tables, strict=True):

@@ -15,6 +15,7 @@ from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, width_of
 
 BLOCK_COLUMNS = 1024
+ALL = slice(0, None)
 
 
 class Design(NamedTuple):
@@ -49,11 +50,18 @@ class Draws(NamedTuple):
         return Draws(masks, starts)
 
 
+class Share(NamedTuple):
+    """Columns of a batch, and named views of the gradient that is summed over them alone."""
+
+    columns: slice
+    gradient: dict
+
+
 class Work(NamedTuple):
-    """One call of `loss_and_gradient`: named views of theta and of the gradient, the batch."""
+    """One call of `loss_and_gradient`: named views of theta, shares of the gradient, the batch."""
 
     weights: dict
-    gradient: dict
+    shares: list
     rows: Rows
     draws: Draws
     loss: object
@@ -115,6 +123,10 @@ class Network:
         return min(layer.n_products for chain in self.chains for layer in chain.layers)
 
     @property
+    def n_gates(self):
+        return len(CELLS[self.design.cell].gates)
+
+    @property
     def per_step(self):
         return self.design.readout == "step"
 
@@ -160,7 +172,17 @@ class Network:
         return Draws([None] * len(self._n_states))
 
     def loss_and_gradient(
-        self, theta, gradient, rows, loss, *, total, draws=None, bptt_steps=None, max_bytes=None
+        self,
+        theta,
+        gradient,
+        rows,
+        loss,
+        *,
+        total,
+        draws=None,
+        bptt_steps=None,
+        max_bytes=None,
+        columns=(ALL,),
     ):
         """Loss of a batch, sorted longest first; its gradient goes into `gradient`.
 
@@ -168,17 +190,24 @@ class Network:
         over no more steps than these (Williams & Peng 1990): those before the end of each sequence
         for the readout "last", else those since the start of a window. If the arrays of all steps
         would need more than `max_bytes`, the states at about sqrt(T) of them are kept and the
-        others computed again (Chen et al. 2016).
+        others computed again (Chen et al. 2016). Loss and gradient are those of each of `columns`,
+        which are slices, added up.
         """
-        gradient.fill(0)
-        views, d_views = self._load(theta), self.weights(gradient)
-        draws = draws or self._undrawn
-        work = Work(views, d_views, rows, draws, loss, total)
+        views, draws = self._load(theta), draws or self._undrawn
+        parts = [gradient, *(np.empty_like(gradient) for _ in columns[1:])]
+        for part in parts:
+            part.fill(0)
+        shares = [Share(own, self.weights(part)) for own, part in zip(columns, parts, strict=True)]
+        work = Work(views, shares, rows, draws, loss, total)
         head = self._head(rows.sequences.lengths, draws.masks[-1])
+        for chain in self.chains:
+            chain.begin_sums(len(shares))
         self._learn(work, head, bptt_steps, max_bytes)
         for chain in self.chains:
-            chain.unload(d_views)
-        return head.value
+            chain.unload(shares)
+        for part in parts[1:]:
+            gradient += part
+        return sum(head.values)
 
     def outputs(self, theta, sequences):
         """Raw outputs (n, K); of the readout "step" for all steps, sequence by sequence."""
@@ -233,9 +262,14 @@ class Network:
         """What takes dL/dx of a run of these sequences, None if nobody wants it."""
         if not self.inputs.tables:
             return None
-        return lambda run, dx: self.inputs.backward(
-            work.gradient, sequences.steps(run), dx[:, :, : run.n]
-        )
+
+        def learn(run, dx):
+            x = sequences.steps(run)
+            for columns, gradient in work.shares:
+                own = (..., columns)
+                self.inputs.learn(gradient, x[own], dx[:, :, : run.n][own])
+
+        return learn
 
     def _head(self, lengths, mask):
         if self.per_step:
@@ -292,11 +326,10 @@ class Unidirectional(Network):
             trail,
             self._source(work, sequences),
             partial(head.d_hidden, 0),
+            work.shares,
             self._learn_embedding(work, sequences),
         )
-        if first < len(sequences):
-            own = [[d[:, first : len(sequences)] for d in d_state] for d_state in d_start]
-            self.chain.learn_start(work.gradient, own)
+        self.chain.learn_start(work.shares, d_start, len(sequences), first)
 
     def _learn_ends(self, work, head, start, k, max_bytes):
         """Keep the last k steps of every sequence; those before give a state, no gradient."""
@@ -426,7 +459,8 @@ class Bidirectional(Network):
                 else:
                     send = self._learn_embedding(work, _turned(batch, part))
                 source, trail = ways[i][part]
-                chain.learn_start(work.gradient, chain.backward(trail, source, d_hidden, send))
+                d_start = chain.backward(trail, source, d_hidden, work.shares, send)
+                chain.learn_start(work.shares, d_start, len(batch))
             if i:
                 d_states = below.of(
                     below.values[:, : pair[0].n_in] + below.values[:, pair[0].n_in :]

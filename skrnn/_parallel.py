@@ -1,62 +1,132 @@
-"""Both halves of a batch at once, in threads of their own, where a step is large enough.
+"""Both halves of a batch at once, where they are large enough.
 
-The shapes alone decide, so that the bits are the same on any number of cores.
+The shapes alone decide what is summed by halves, so that the bits are the same on any number of
+cores. This process and a fork of it learn from a batch, where that can be; else two threads, if
+steps are large, or one.
 """
 
+from contextlib import contextmanager
 from functools import cached_property, partial
 
 import numpy as np
 
-from ._network import BLOCK_COLUMNS, make_network
-from ._sequences import Sequences
+from ._blas import one_thread
+from ._network import ALL, BLOCK_COLUMNS, make_network
+from ._partner import CAN_FORK, Partner, PartnerGoneError, shared_array
+from ._sequences import Sequences, width_of
 from ._threads import at_once
 
-PRODUCTS_IN_TWO = 1_000_000  # of a gate in a step: from here on two gain, benchmarks/threads.py
+# Multiplications from where on two gain, as benchmarks/threads.py shows.
+PRODUCTS_IN_TWO = 1_000_000  # of a gate in a step: for two threads
+PRODUCTS_OF_HALVES = 50_000, 10_000_000  # in a step, in a batch: for two processes
+PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
 
 
 class ParallelNetwork:
-    """A network that does large steps in two halves of the columns."""
+    """A network that learns and predicts by halves of the columns."""
 
     def __init__(self, design):
-        self._design, self.whole = design, make_network(design)
+        self._design, self.whole, self._partner = design, make_network(design), None
 
     @cached_property
     def _halves(self):
         return [make_network(self._design) for _ in range(2)]
 
-    def _gains(self, lengths, most=np.inf):
-        """Whether steps are large enough, in the mean over time; `most` sequences go at once."""
+    def _are_steps_large(self, lengths, most=np.inf):
+        """Whether steps gain by two threads, in the mean over time; `most` sequences at once."""
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
         return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
 
-    def loss_and_gradient(
-        self, theta, gradient, rows, loss, *, draws=None, max_bytes=None, **settings
-    ):
-        """Loss of a batch and its gradient; a half takes every other column, for like lengths."""
-        if not self._gains(rows.sequences.lengths):
-            settings |= {"draws": draws, "max_bytes": max_bytes}
-            return self.whole.loss_and_gradient(theta, gradient, rows, loss, **settings)
-        gradients = gradient, np.empty_like(gradient)
-        settings["max_bytes"] = max_bytes and max_bytes / 2
+    def _columns(self, lengths):
+        """Slices of the columns of a batch that are summed up on their own."""
+        steps, n_steps = lengths[0], lengths.sum()
+        border = width_of(1 + np.searchsorted(lengths.cumsum(), n_steps / 2))
+        products = n_steps * self.whole.n_gates * self.whole.n_products
+        enough_in_step, enough_in_batch = PRODUCTS_OF_HALVES
+        if (
+            border < len(lengths)
+            and products >= max(steps * enough_in_step, enough_in_batch)
+            and (self._sums_up_by_columns or steps == lengths[-1])
+        ):
+            return slice(0, border), slice(border, None)
+        if self._are_steps_large(lengths):
+            return slice(0, None, 2), slice(1, None, 2)  # of like lengths
+        return (ALL,)
 
-        def half(i):
-            own = slice(i, None, 2)
-            return self._halves[i].loss_and_gradient(
-                theta,
-                gradients[i],
-                rows.take(own),
-                loss,
-                draws=draws and draws.take(own),
-                **settings,
+    @property
+    def _sums_up_by_columns(self):
+        """Whether nothing is summed run by run, of which halves of a ragged batch have others."""
+        design = self._design
+        by_run = design.readout in ("mean", "step") or design.bidirectional or design.embedded
+        return not by_run
+
+    @contextmanager
+    def with_partner(self, rows, loss, n_epochs):
+        """Within, a second process learns from halves of batches of these rows, if that pays."""
+        products = self.whole.n_gates * self.whole.n_products * rows.sequences.lengths.sum()
+        if CAN_FORK and one_thread.outside > 1 and n_epochs * products >= PRODUCTS_OF_A_FORK:
+            self._theta, self._gradient = (
+                shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
             )
+            first_call = rows.take(slice(1)), loss, {"total": 1}
+            known = rows.sequences.values, rows.targets, rows.weight
+            try:
+                self._partner = Partner(self._learn_beside, first_call, known)
+            except OSError:
+                """The system has no room for another process."""
+        try:
+            yield
+        finally:
+            self._dismiss()
 
-        values = at_once(partial(half, 0), partial(half, 1))
+    def _learn_beside(self, *half):
+        return self._learn_half(1, self._theta, self._gradient, *half)
+
+    def _learn_half(self, i, theta, gradient, rows, loss, settings):
+        return self._halves[i].loss_and_gradient(theta, gradient, rows, loss, **settings)
+
+    def _dismiss(self):
+        if self._partner is not None:
+            self._partner.close()
+            self._partner = None
+
+    def loss_and_gradient(self, theta, gradient, rows, loss, **settings):
+        """Loss of a batch and its gradient, as those of a network."""
+        lengths = rows.sequences.lengths
+        columns = self._columns(lengths)
+        if len(columns) == 2 and self._partner is not None:
+            try:
+                if self._partner.is_ready():
+                    halves = _parts(columns, rows, loss, settings)
+                    return self._learn_with_partner(theta, gradient, *halves)
+            except PartnerGoneError:
+                self._dismiss()
+        if self._are_steps_large(lengths):
+            halves = _parts(columns, rows, loss, settings)
+            return self._learn_in_threads(theta, gradient, *halves)
+        settings["columns"] = columns
+        return self.whole.loss_and_gradient(theta, gradient, rows, loss, **settings)
+
+    def _learn_with_partner(self, theta, gradient, first, second):
+        self._theta[:] = theta
+        self._partner.ask(*second)
+        value = self._learn_half(0, theta, gradient, *first)
+        value += self._partner.answer()
+        gradient += self._gradient
+        return value
+
+    def _learn_in_threads(self, theta, gradient, first, second):
+        gradients = gradient, np.empty_like(gradient)
+        values = at_once(
+            partial(self._learn_half, 0, theta, gradients[0], *first),
+            partial(self._learn_half, 1, theta, gradients[1], *second),
+        )
         gradient += gradients[1]
         return sum(values)
 
     def outputs(self, theta, sequences):
         """Raw outputs, as those of a network."""
-        if not self._gains(sequences.lengths, 2 * BLOCK_COLUMNS):
+        if not self._are_steps_large(sequences.lengths, 2 * BLOCK_COLUMNS):
             return self.whole.outputs(theta, sequences)
         n_rows = sequences.lengths.sum() if self.whole.per_step else len(sequences)
         out = np.empty((n_rows, self._design.n_out), self.whole.dtype)
@@ -69,3 +139,11 @@ class ParallelNetwork:
 
         at_once(partial(half, 0), partial(half, 1))
         return out
+
+
+def _parts(columns, rows, loss, settings):
+    """What is learned from slices of the columns of a batch, and how."""
+    draws, max_bytes = settings.get("draws"), settings.get("max_bytes")
+    for own in columns:
+        its = {"draws": draws and draws.take(own), "max_bytes": max_bytes and max_bytes / 2}
+        yield rows.take(own), loss, settings | its

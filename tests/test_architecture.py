@@ -21,6 +21,7 @@ LEVELS = {
     "_watch": 0,
     "_readouts": 0,
     "_layers": 1,
+    "_partner": 1,
     "_validation": 1,
     "_chain": 2,
     "_heads": 2,

@@ -6,6 +6,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 from scipy.special import expit
+from threadpoolctl import threadpool_info
 
 from skrnn._blas import one_thread
 from skrnn._cells import CELLS
@@ -92,6 +93,14 @@ def learn(network, theta, rows, loss="squared_error", **settings):
     with one_thread:
         value = network.loss_and_gradient(theta, gradient, rows, LOSSES[loss](), **settings)
     return value, gradient
+
+
+def assert_same(actual, desired):
+    """To the bit, where the columns of a product have bits that do not depend on its width."""
+    if {pool["internal_api"] for pool in threadpool_info()} == {"openblas"}:
+        np.testing.assert_array_equal(actual, desired)
+    else:
+        np.testing.assert_allclose(actual, desired, rtol=1e-5 if actual.dtype == "f4" else 1e-12)
 
 
 def assert_exact(network, theta, rows, loss, assert_gradient, **settings):
@@ -511,6 +520,58 @@ def test_large_steps_alone_are_done_in_two_threads(monkeypatch):
     rows = make_rows(make_sequences([60] + [1] * 31, rng, np.float32), "squared_error", 1, rng)
     learn(network, theta, rows)  # as many sequences, but one alone goes on after the first step
     assert len(calls) == 1
+
+
+SHARED = FACTORS | {
+    "dtype": (np.float32, np.float64),
+    "lengths": ((5,) * 32, (5,) * 90, (3,) * 17, (9,) * 49),
+    "sizes": ((3,), (16, 8), (64,)),
+    "bptt_steps": (None, 2),
+    "max_bytes": (None, 1000),
+}
+
+
+RAGGED = SHARED | {
+    "lengths": (tuple(range(48, 0, -1)), (9,) * 20 + (4,) * 30 + (1,) * 5),
+    "readout": ("last", "max"),
+    "bidirectional": (False,),
+    "embedded": ((),),
+}
+
+
+@pytest.mark.parametrize("setting", [*pairwise(SHARED), *pairwise(RAGGED)])
+def test_sums_over_shares_of_the_columns_are_those_of_batches_of_them(setting):
+    rng = np.random.default_rng(14)
+    names = ("cell", "sizes", "dtype", "readout", "bidirectional", "initial_state", "embedded")
+    cell, sizes, dtype, *design = (setting[name] for name in names)
+    design = dict(zip(names[3:], design, strict=True))
+    bptt_steps = None if setting["bidirectional"] else setting["bptt_steps"]
+    network, theta = make_net(cell, sizes, 3, rng, dtype, **design)
+    sequences = make_sequences(setting["lengths"], rng, dtype, coded=setting["embedded"])
+    rows = make_rows(sequences, setting["loss"], 3, rng, setting["readout"])
+    draws = network.draw(np.random.RandomState(0), len(sequences), setting["dropout"])
+    columns = slice(0, 16), slice(16, None)
+    settings = {"bptt_steps": bptt_steps, "max_bytes": setting["max_bytes"]}
+    given = theta, rows, setting["loss"]
+    value, gradient = learn(network, *given, columns=columns, draws=draws, **settings)
+    parts = [
+        learn(
+            make_net(cell, sizes, 3, rng, dtype, **design)[0],
+            theta,
+            rows.take(own),
+            setting["loss"],
+            draws=draws.take(own),
+            **settings,
+        )
+        for own in columns
+    ]
+    assert_same(value, sum(value for value, _ in parts))
+    assert_same(gradient, sum(gradient for _, gradient in parts))
+    whole_value, whole_gradient = learn(network, *given, draws=draws, **settings)
+    tolerance = 100 * float(np.finfo(dtype).eps)
+    assert value == pytest.approx(whole_value, rel=tolerance)
+    scale = np.abs(whole_gradient).max()
+    np.testing.assert_allclose(gradient, whole_gradient, rtol=0, atol=tolerance * scale)
 
 
 @pytest.mark.parametrize("embedded", [(), CODED["embedded"]])

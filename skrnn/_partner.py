@@ -1,0 +1,129 @@
+"""A copy of this process that computes beside it.
+
+Threads of Python wait for each other between any two calls of NumPy, and calls as short as those of
+a recurrent step leave them little else to do. A forked process has no such wait, starts within
+milliseconds, and finds in its memory all that the fit has read.
+"""
+
+import gc
+import os
+import pickle
+import select
+import signal
+import warnings
+from io import BytesIO
+from mmap import mmap
+from multiprocessing import Pipe
+from sys import platform
+from time import perf_counter
+
+import numpy as np
+
+from ._blas import one_thread
+
+CAN_FORK = platform == "linux"  # elsewhere libraries that NumPy may use do not survive a fork
+SECONDS_AWAKE = 0.001  # a longer wait is slept through; waking up takes a tenth of it
+
+
+class PartnerGoneError(Exception):
+    """The partner ended, or cannot be reached: nothing it was asked for will come."""
+
+
+class Partner:
+    """A fork of this process that computes `function(*arguments)`, one call at a time.
+
+    It is at work from `ask` to `answer`. Objects in `known` are not sent, as it has them. It has no
+    thread but its own, no file but the pipe, gets no signals, runs nothing of the caller's and ends
+    when this process does. It begins with a call of its own, with `arguments`, and `is_ready` when
+    that went well: it might wait for ever for a lock that another thread held at the fork.
+    """
+
+    def __init__(self, function, arguments, known):
+        self._known, self._ready = {id(x): i for i, x in enumerate(known)}, False
+        self._pipe, its_pipe = Pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._pid = _fork()
+            if self._pid == 0:
+                _serve(its_pipe, function, arguments, known)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            its_pipe.close()
+
+    def is_ready(self):
+        """Whether it listens."""
+        if not self._ready and self._pipe.poll():
+            self.answer()
+            self._ready = True
+        return self._ready
+
+    def ask(self, *arguments):
+        message = BytesIO()
+        pickler = pickle.Pickler(message, pickle.HIGHEST_PROTOCOL)
+        pickler.persistent_id = lambda x: self._known.get(id(x))
+        pickler.dump(arguments)
+        try:
+            self._pipe.send_bytes(message.getbuffer())
+        except OSError:
+            raise PartnerGoneError from None
+
+    def answer(self):
+        try:
+            _watch(self._pipe)
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            raise PartnerGoneError from None
+
+    def close(self):
+        """End it, whatever it is at."""
+        self._pipe.close()
+        try:
+            if os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+        except ChildProcessError:
+            """Someone else has waited for it."""
+
+
+def shared_array(n, dtype):
+    """An array (n,) that a partner made later writes to and reads from as we do."""
+    return np.frombuffer(mmap(-1, n * np.dtype(dtype).itemsize), dtype)
+
+
+def _fork():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads that the fork will not have: it needs none
+        return one_thread.fork()
+
+
+def _serve(pipe, function, arguments, known):
+    """Answer until the other side closes the pipe; then end, without the caller's clean-up."""
+    try:
+        gc.disable()  # what was garbage at the fork is not ours to finalize
+        for fd in map(int, os.listdir("/proc/self/fd")):
+            if fd > 2 and fd != pipe.fileno():
+                _close(fd)
+        while True:
+            pipe.send(function(*arguments))
+            _watch(pipe)
+            unpickler = pickle.Unpickler(BytesIO(pipe.recv_bytes()))
+            unpickler.persistent_load = known.__getitem__
+            arguments = unpickler.load()
+    finally:
+        os._exit(0)
+
+
+def _watch(pipe):
+    """Look for a message for as long as it takes to be woken by one, before one waits for it."""
+    poller = select.poll()
+    poller.register(pipe.fileno(), select.POLLIN)
+    end = perf_counter() + SECONDS_AWAKE
+    while perf_counter() < end and not poller.poll(0):
+        pass
+
+
+def _close(fd):
+    try:
+        os.close(fd)
+    except OSError:
+        """It was that of the list of all."""

@@ -1,0 +1,250 @@
+"""Fits by two processes: the bits of a fit by one, and nothing of them left behind."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+import skrnn
+from skrnn import RNNClassifier, RNNRegressor
+from skrnn._cells import CELLS
+from skrnn._partner import CAN_FORK, Partner
+
+pytestmark = [
+    pytest.mark.skipif(not CAN_FORK, reason="no partner on this system"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+T = 6
+
+
+class Watched(Partner):
+    """A partner that is waited for until it is ready, and whose answers are counted."""
+
+    made = []
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.made.append(self)
+        self.answers = 0
+
+    def is_ready(self):
+        return self._ready or (self._pipe.poll(30) and super().is_ready())
+
+    def answer(self):
+        answer = super().answer()
+        self.answers += 1
+        return answer
+
+    @property
+    def is_alive(self):
+        try:
+            os.kill(self._pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+@pytest.fixture
+def partners(monkeypatch):
+    """Every fit has a partner, on any number of cores; those that there were."""
+    monkeypatch.setattr(Watched, "made", [])
+    monkeypatch.setattr("skrnn._parallel.Partner", Watched)
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_HALVES", (0, 0))
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 0)
+    with threadpool_limits(2, user_api="blas"):
+        yield Watched.made
+    assert not any(partner.is_alive for partner in Watched.made)
+
+
+def make_data(kind=RNNClassifier, n=70, readout="last"):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, T, 2)).astype(np.float32)
+    y = X[:, :, 0].cumsum(axis=1)
+    y = y if readout == "step" else y[:, -1]
+    return X, y > 0 if kind is RNNClassifier else y
+
+
+def make(kind=RNNClassifier, **params):
+    settings = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
+    return kind(**(settings | params))
+
+
+def assert_equal_fits(one, other):
+    np.testing.assert_equal(one.weights_, other.weights_)
+    assert one.loss_curve_ == other.loss_curve_
+    assert one.grad_norm_curve_ == other.grad_norm_curve_
+
+
+def alone(estimator, X, y, monkeypatch, **settings):
+    with monkeypatch.context() as patch:
+        patch.setattr("skrnn._parallel.CAN_FORK", False)
+        return type(estimator)(**estimator.get_params()).fit(X, y, **settings)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"cell": cell} for cell in CELLS),
+        {"solver": "lbfgs"},
+        {"early_stopping": True},
+        {"readout": "step"},
+        {"bidirectional": True, "hidden_layer_sizes": (8, 5)},
+        {"dropout": 0.3, "initial_state": "normal"},
+        {"bptt_steps": 3},
+        {"batch_size": 64, "shuffle": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
+def test_with_a_partner_a_fit_has_the_bits_of_a_fit_alone(kind, params, partners, monkeypatch):
+    X, y = make_data(kind, readout=params.get("readout"))
+    estimator = make(kind, **params).fit(X, y)
+    assert partners[-1].answers > 3
+    assert_equal_fits(estimator, alone(estimator, X, y, monkeypatch))
+
+
+@pytest.mark.parametrize("readout", ["last", "max"])
+def test_ragged_batches_are_halved_too(readout, partners, monkeypatch):
+    X, y = make_data()
+    X = [x[: 1 + i % T] for i, x in enumerate(X)]
+    clf = make(readout=readout, cell="lstm").fit(X, y)
+    assert partners[-1].answers > 3
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "params", [{"readout": "mean"}, {"readout": "step"}, {"bidirectional": True}], ids=str
+)
+def test_ragged_batches_whose_halves_have_other_sums_are_halved_if_steps_are_large(
+    params, partners, monkeypatch
+):
+    X, y = make_data(readout=params.get("readout"))
+    X = [x[: 1 + i % T] for i, x in enumerate(X)]
+    y = [list(target[: len(x)]) if target.ndim else target for x, target in zip(X, y, strict=True)]
+    y = skrnn.as_sequences(y) if "step" in params.values() else y
+    make(**params).fit(X, y)
+    assert partners[-1].answers <= 1  # that it is ready
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", 0)
+    clf = make(**params).fit(X, y)
+    assert partners[-1].answers > 3
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+def test_a_fit_goes_on_without_a_partner_that_died(partners, monkeypatch):
+    X, y = make_data()
+    calls = []
+
+    def outputs(network, theta, sequences):
+        calls.append(sequences)
+        if len(calls) == 2:  # scores of the second epoch
+            os.kill(partners[-1]._pid, signal.SIGKILL)
+        return original(network, theta, sequences)
+
+    original = skrnn._parallel.ParallelNetwork.outputs
+    monkeypatch.setattr("skrnn._parallel.ParallelNetwork.outputs", outputs)
+    clf = make(early_stopping=True, max_iter=5).fit(X, y)
+    assert 3 < partners[-1].answers < 10
+    assert len(clf.loss_curve_) == 5
+    monkeypatch.setattr("skrnn._parallel.ParallelNetwork.outputs", original)
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+def test_a_fit_does_not_wait_for_a_partner_that_never_gets_ready(partners, monkeypatch):
+    monkeypatch.setattr("skrnn._parallel.Partner", Partner)
+    learn = skrnn._parallel.ParallelNetwork._learn_beside
+    monkeypatch.setattr(
+        "skrnn._parallel.ParallelNetwork._learn_beside", lambda *args: time.sleep(1000)
+    )
+    X, y = make_data()
+    clf = make().fit(X, y)
+    monkeypatch.setattr("skrnn._parallel.ParallelNetwork._learn_beside", learn)
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+def test_a_fit_goes_on_where_the_system_has_no_room(partners, monkeypatch):
+    def fail(*args):
+        raise BlockingIOError
+
+    X, y = make_data()
+    monkeypatch.setattr("skrnn._parallel.Partner", fail)
+    clf = make().fit(X, y)
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemoryError])
+def test_no_partner_outlives_a_fit_that_ends_by_an_error(error, partners, monkeypatch):
+    def fail(*args):
+        raise error
+
+    X, y = make_data()
+    monkeypatch.setattr("skrnn._training.Descent.step", fail)
+    with pytest.raises(error):
+        make().fit(X, y)
+    assert partners[0].answers > 0  # and the fixture looks whether it is alive
+
+
+def test_a_fit_that_is_interrupted_keeps_what_it_learned(partners, monkeypatch):
+    X, y = make_data()
+    step, steps = skrnn._training.Descent.step, []
+
+    def interrupt(*args):
+        steps.append(args)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    monkeypatch.setattr("skrnn._training.Descent.step", interrupt)
+    clf = make()
+    with pytest.warns(UserWarning, match="interrupted"):
+        clf.fit(X, y)
+    assert clf.n_iter_ == 1
+    assert clf.predict(X).shape == y.shape
+
+
+def test_fits_in_threads_have_a_partner_each(partners, monkeypatch):
+    X, y = make_data()
+    estimators = [make(random_state=i) for i in range(4)]
+    threads = [threading.Thread(target=clf.fit, args=(X, y)) for clf in estimators]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(partners) == 4
+    for clf in estimators:
+        assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+def test_who_gives_blas_one_thread_gets_no_second_process(partners):
+    X, y = make_data()
+    with threadpool_limits(1, user_api="blas"):
+        make().fit(X, y)
+    assert not partners
+
+
+def test_small_fits_start_no_process_and_small_batches_are_not_halved(partners, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("skrnn._parallel.Partner", Watched)
+    with threadpool_limits(2, user_api="blas"):
+        X, y = make_data(n=600)
+        make(max_iter=1).fit(X, y)
+        assert not Watched.made
+        monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 0)
+        make(max_iter=1).fit(X, y)
+        assert Watched.made.pop().answers <= 1  # that it is ready
+        X = np.concatenate([X] * 100, axis=1)
+        make(max_iter=1, hidden_layer_sizes=64).fit(X, y)
+        assert Watched.made.pop().answers > 1
+
+
+def test_nothing_of_it_is_kept(partners):
+    X, y = make_data()
+    clf = make(warm_start=True).fit(X, y)
+    files, processes = os.listdir("/proc/self/fd"), len(partners)
+    clf.fit(X, y).partial_fit(X, y)
+    assert len(partners) == processes + 2
+    assert os.listdir("/proc/self/fd") == files
+    assert not any("partner" in name.lower() for name in vars(clf))
