@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 
 import numpy as np
+from joblib import cpu_count
 
 from ._blas import one_thread
 from ._network import ALL, BLOCK_COLUMNS, make_network
@@ -64,13 +65,13 @@ class ParallelNetwork:
     def with_partner(self, rows, loss, n_epochs):
         """Within, a second process learns from halves of batches of these rows, if that pays."""
         products = self.whole.n_gates * self.whole.n_products * rows.sequences.lengths.sum()
-        if CAN_FORK and one_thread.outside > 1 and n_epochs * products >= PRODUCTS_OF_A_FORK:
-            self._theta, self._gradient = (
-                shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
-            )
+        if n_epochs * products >= PRODUCTS_OF_A_FORK and _has_two_cores():
             first_call = rows.take(slice(1)), loss, {"total": 1}
             known = rows.sequences.values, rows.targets, rows.weight
             try:
+                self._theta, self._gradient = (
+                    shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
+                )
                 self._partner = Partner(self._learn_beside, first_call, known)
             except OSError:
                 """The system has no room for another process."""
@@ -139,6 +140,11 @@ class ParallelNetwork:
 
         at_once(partial(half, 0), partial(half, 1))
         return out
+
+
+def _has_two_cores():
+    """Whether there is a second core, and neither BLAS nor a container was denied it."""
+    return CAN_FORK and one_thread.outside > 1 and cpu_count() > 1
 
 
 def _parts(columns, rows, loss, settings):

@@ -55,6 +55,7 @@ def partners(monkeypatch):
     monkeypatch.setattr("skrnn._parallel.Partner", Watched)
     monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_HALVES", (0, 0))
     monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 0)
+    monkeypatch.setattr("skrnn._parallel.cpu_count", lambda: 2)
     with threadpool_limits(2, user_api="blas"):
         yield Watched.made
     assert not any(partner.is_alive for partner in Watched.made)
@@ -225,9 +226,16 @@ def test_who_gives_blas_one_thread_gets_no_second_process(partners):
     assert not partners
 
 
+def test_who_has_one_core_gets_no_second_process(partners, monkeypatch):
+    monkeypatch.setattr("skrnn._parallel.cpu_count", lambda: 1)  # a container may say so
+    make().fit(*make_data())
+    assert not partners
+
+
 def test_small_fits_start_no_process_and_small_batches_are_not_halved(partners, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("skrnn._parallel.Partner", Watched)
+    monkeypatch.setattr("skrnn._parallel.cpu_count", lambda: 2)
     with threadpool_limits(2, user_api="blas"):
         X, y = make_data(n=600)
         make(max_iter=1).fit(X, y)
