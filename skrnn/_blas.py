@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_void_p, py_object, pythonapi
 from functools import cache, cached_property, partial
 
@@ -56,12 +57,13 @@ class _OneThread:
 
     @property
     def outside(self):
-        """Threads that BLAS has outside of the guard, in one of its pools at least."""
-        return max(self._counts, default=1)
+        """Threads that BLAS has outside of the guard, in each of its pools."""
+        return min(self._counts, default=1)
 
     def fork(self):
         """os.fork, but a child that is forked inside the guard stays there."""
-        with self._lock:
+        with self._lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads that a child lacks
             depth, self._depth = self._depth, 0
             try:
                 return os.fork()
@@ -76,7 +78,8 @@ class _OneThread:
 
 
 one_thread = _OneThread()
-os.register_at_fork(after_in_child=one_thread.forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=one_thread.forget)
 
 
 @cache

@@ -106,14 +106,13 @@ class Chain:
         a_border = sum(layer.n_hidden * layer.n_states for layer in self.layers)
         a_border *= self.dtype.itemsize
         longest = 1 + isqrt(int(batch.lengths[0]) * a_border // a_column)
-        return self._in_passing(batch, longest)
+        return self.plan_in_passing(batch, longest)
 
-    def plan_in_passing(self, batch):
-        """No more steps at a time than the cache holds."""
-        a_step = sum(layer.n_kept for layer in self.layers) * width_of(len(batch))
-        return self._in_passing(batch, max(1, BLOCK_BYTES // (a_step * self.dtype.itemsize)))
-
-    def _in_passing(self, batch, longest):
+    def plan_in_passing(self, batch, longest=None):
+        """No more steps at a time than `longest`, or else than the cache holds."""
+        if longest is None:
+            a_step = sum(layer.n_kept for layer in self.layers) * width_of(len(batch))
+            longest = max(1, BLOCK_BYTES // (a_step * self.dtype.itemsize))
         room = (longest + 1) * width_of(len(batch))
         return Plan(self._runs(batch, longest), room, keep=False)
 

@@ -61,8 +61,8 @@ class Recurrent:
 
     @property
     def n_products(self):
-        """Multiplications of one gate in one step of one sequence."""
-        return self.n_hidden * self._n_rows
+        """Multiplications of weights in one step of one sequence."""
+        return len(self.cell.gates) * self.n_hidden * self._n_rows
 
     @property
     def n_kept(self):
@@ -122,6 +122,13 @@ class Recurrent:
         self._W_x_T[:] = W[self._reads_x, H + 1 :].T
         for rows, _, block in self._blocks:
             W[rows] *= block.scale
+
+    def products(self):
+        """Functions of columns, and how many rows these have: what `load` packed, times them."""
+        for rows, cols in self._products:
+            yield self._W[rows, cols].dot, cols.stop - cols.start
+        for W_T in (self._W_h_T, self._W_x_T):
+            yield W_T.dot, W_T.shape[1]
 
     def begin_sums(self, n):
         """Begin n sums of products, each over a share of the columns."""

@@ -119,12 +119,8 @@ class Network:
 
     @property
     def n_products(self):
-        """Multiplications of one gate in one step of one sequence, in the smallest layer."""
+        """Multiplications of weights in one step of one sequence, in the smallest layer."""
         return min(layer.n_products for chain in self.chains for layer in chain.layers)
-
-    @property
-    def n_gates(self):
-        return len(CELLS[self.design.cell].gates)
 
     @property
     def per_step(self):
@@ -144,6 +140,15 @@ class Network:
                 layer.initialize(own, rng)
         self.dense.initialize(views, rng)
         return theta.astype(self.dtype)
+
+    def products(self, theta):
+        """Functions of columns, one for each product with weights."""
+        views = self._load(theta)
+        for chain in self.chains:
+            for layer in chain.layers:
+                yield from layer.products()
+        yield views["W_ho"].__matmul__, views["W_ho"].shape[1]
+        yield views["W_ho"].T.__matmul__, views["W_ho"].shape[0]
 
     def is_penalized(self):
         """Which entries of theta are weights, 1; biases, embeddings and states are not, 0."""
@@ -351,8 +356,8 @@ class Unidirectional(Network):
         sequences, nothing = work.rows.sequences, lambda run, arrays: None
         source = self._source(work, sequences)
         if not self.per_step:
-            plan, collect = self.chain.plan_in_passing(sequences), self._collector(head.collect)
-            self.chain.forward(plan, source, states, collect)
+            plan = self.chain.plan_in_passing(sequences, k)
+            self.chain.forward(plan, source, states, self._collector(head.collect))
         head.turn(work)
         first = 0
         for plan in self.chain.plan_windows(sequences, k):

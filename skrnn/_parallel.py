@@ -13,12 +13,12 @@ from joblib import cpu_count
 
 from ._blas import one_thread
 from ._network import ALL, BLOCK_COLUMNS, make_network
-from ._partner import CAN_FORK, Partner, PartnerGoneError, shared_array
-from ._sequences import Sequences, width_of
+from ._partner import Partner, PartnerGoneError, can_fork, shared_array
+from ._sequences import COLUMNS, Sequences, width_of
 from ._threads import at_once
 
-# Multiplications from where on two gain, as benchmarks/threads.py shows.
-PRODUCTS_IN_TWO = 1_000_000  # of a gate in a step: for two threads
+# Multiplications of weights from where on two gain, as benchmarks/threads.py shows.
+PRODUCTS_IN_TWO = 2_500_000  # in a step: for two threads
 PRODUCTS_OF_HALVES = 50_000, 10_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
 
@@ -27,7 +27,8 @@ class ParallelNetwork:
     """A network that learns and predicts by halves of the columns."""
 
     def __init__(self, design):
-        self._design, self.whole, self._partner = design, make_network(design), None
+        self._design, self.whole = design, make_network(design)
+        self._partner, self._call_partner, self._exact = None, None, {}
 
     @cached_property
     def _halves(self):
@@ -42,7 +43,7 @@ class ParallelNetwork:
         """Slices of the columns of a batch that are summed up on their own."""
         steps, n_steps = lengths[0], lengths.sum()
         border = width_of(1 + np.searchsorted(lengths.cumsum(), n_steps / 2))
-        products = n_steps * self.whole.n_gates * self.whole.n_products
+        products = n_steps * self.whole.n_products
         enough_in_step, enough_in_batch = PRODUCTS_OF_HALVES
         if (
             border < len(lengths)
@@ -64,21 +65,27 @@ class ParallelNetwork:
     @contextmanager
     def with_partner(self, rows, loss, n_epochs):
         """Within, a second process learns from halves of batches of these rows, if that pays."""
-        products = self.whole.n_gates * self.whole.n_products * rows.sequences.lengths.sum()
-        if n_epochs * products >= PRODUCTS_OF_A_FORK and _has_two_cores():
-            first_call = rows.take(slice(1)), loss, {"total": 1}
-            known = rows.sequences.values, rows.targets, rows.weight
-            try:
-                self._theta, self._gradient = (
-                    shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
-                )
-                self._partner = Partner(self._learn_beside, first_call, known)
-            except OSError:
-                """The system has no room for another process."""
+        products = n_epochs * int(rows.sequences.lengths.sum()) * self.whole.n_products
+        if products >= PRODUCTS_OF_A_FORK and _has_two_cores():
+            self._call_partner = partial(self._fork, rows, loss)
         try:
             yield
         finally:
+            self._call_partner = None
             self._dismiss()
+
+    def _fork(self, rows, loss):
+        first = rows.take([0])
+        first.sequences.lengths[:] = 1  # a copy; one step is enough to warm up
+        first_call = first, loss, {"total": 1}
+        known = rows.sequences.values, rows.targets, rows.weight
+        try:
+            self._theta, self._gradient = (
+                shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
+            )
+            self._partner = Partner(self._learn_beside, first_call, known)
+        except OSError:
+            """The system has no room for another process."""
 
     def _learn_beside(self, *half):
         return self._learn_half(1, self._theta, self._gradient, *half)
@@ -94,19 +101,35 @@ class ParallelNetwork:
     def loss_and_gradient(self, theta, gradient, rows, loss, **settings):
         """Loss of a batch and its gradient, as those of a network."""
         lengths = rows.sequences.lengths
-        columns = self._columns(lengths)
-        if len(columns) == 2 and self._partner is not None:
+        columns, are_large = self._columns(lengths), self._are_steps_large(lengths)
+        halves = partial(_parts, columns, rows, loss, settings)
+        if len(columns) == 2:
             try:
-                if self._partner.is_ready():
-                    halves = _parts(columns, rows, loss, settings)
-                    return self._learn_with_partner(theta, gradient, *halves)
+                if self._has_partner() and (are_large or self._is_exact(theta, len(lengths))):
+                    return self._learn_with_partner(theta, gradient, *halves())
             except PartnerGoneError:
                 self._dismiss()
-        if self._are_steps_large(lengths):
-            halves = _parts(columns, rows, loss, settings)
-            return self._learn_in_threads(theta, gradient, *halves)
+        if are_large:
+            return self._learn_in_threads(theta, gradient, *halves())
         settings["columns"] = columns
         return self.whole.loss_and_gradient(theta, gradient, rows, loss, **settings)
+
+    def _has_partner(self):
+        """Whether there is one to ask; the first time, it is called."""
+        if self._call_partner is not None:
+            call, self._call_partner = self._call_partner, None
+            call()
+        return self._partner is not None and self._partner.is_ready()
+
+    def _is_exact(self, theta, n):
+        """Whether halves of n columns have the bits that they have in the whole."""
+        width = width_of(n)
+        if width not in self._exact:
+            self._exact[width] = all(
+                _is_blind_to_width(product, n_rows, width, theta.dtype)
+                for product, n_rows in self.whole.products(theta)
+            )
+        return self._exact[width]
 
     def _learn_with_partner(self, theta, gradient, first, second):
         self._theta[:] = theta
@@ -143,13 +166,28 @@ class ParallelNetwork:
 
 
 def _has_two_cores():
-    """Whether there is a second core, and neither BLAS nor a container was denied it."""
-    return CAN_FORK and one_thread.outside > 1 and cpu_count() > 1
+    """Whether a second core is there, and neither BLAS nor a container was denied it."""
+    return one_thread.outside > 1 and cpu_count() > 1 and can_fork()
+
+
+def _is_blind_to_width(product, n_rows, width, dtype):
+    """Whether a product gives columns the same bits in any place of any array up to a width.
+
+    OpenBLAS has other kernels for small products, and other libraries may for others.
+    """
+    columns = np.random.RandomState(0).standard_normal((n_rows, COLUMNS)).astype(dtype)
+    alone = product(columns)
+    return all(
+        np.array_equal(product(np.tile(columns, repeats)), np.tile(alone, repeats))
+        for repeats in range(2, width // COLUMNS + 1)
+    )
 
 
 def _parts(columns, rows, loss, settings):
     """What is learned from slices of the columns of a batch, and how."""
     draws, max_bytes = settings.get("draws"), settings.get("max_bytes")
     for own in columns:
-        its = {"draws": draws and draws.take(own), "max_bytes": max_bytes and max_bytes / 2}
-        yield rows.take(own), loss, settings | its
+        half = rows.take(own)
+        share = width_of(len(half.sequences)) / width_of(len(rows.sequences))
+        its = {"draws": draws and draws.take(own), "max_bytes": max_bytes and max_bytes * share}
+        yield half, loss, settings | its

@@ -10,45 +10,70 @@ import os
 import pickle
 import select
 import signal
-import warnings
+import sys
+import threading
 from io import BytesIO
 from mmap import mmap
 from multiprocessing import Pipe
-from sys import platform
 from time import perf_counter
 
 import numpy as np
 
 from ._blas import one_thread
 
-CAN_FORK = platform == "linux"  # elsewhere libraries that NumPy may use do not survive a fork
 SECONDS_AWAKE = 0.001  # a longer wait is slept through; waking up takes a tenth of it
+WAITS = "threading.wait", "selectors.select", "concurrent.futures.thread._worker"
+NOTEBOOK = "IPython", "ipykernel", "zmq"  # their threads never compute
 
 
 class PartnerGoneError(Exception):
     """The partner ended, or cannot be reached: nothing it was asked for will come."""
 
 
+def can_fork():
+    """Whether this process can be forked without harm.
+
+    Outside of Linux, libraries that NumPy may use do not survive it; and on Linux OpenBLAS waits
+    for ever if another thread is within a product.
+    """
+    own, frames = threading.get_ident(), sys._current_frames()
+    others = [frame for thread, frame in frames.items() if thread != own]
+    return sys.platform == "linux" and all(map(_is_idle, others))
+
+
+def _is_idle(frame):
+    """Whether a thread that is there will do nothing until it is called."""
+    place = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}"
+    return place in WAITS or place.partition(".")[0] in NOTEBOOK
+
+
 class Partner:
     """A fork of this process that computes `function(*arguments)`, one call at a time.
 
     It is at work from `ask` to `answer`. Objects in `known` are not sent, as it has them. It has no
-    thread but its own, no file but the pipe, gets no signals, runs nothing of the caller's and ends
-    when this process does. It begins with a call of its own, with `arguments`, and `is_ready` when
-    that went well: it might wait for ever for a lock that another thread held at the fork.
+    thread but its own, no file but the pipe and the standard ones, gets no signals and ends when
+    this process does. It begins with a call of its own, with `arguments`, and `is_ready` when that
+    went well: a lock that another thread held at the fork would stop it there, for ever.
     """
 
     def __init__(self, function, arguments, known):
-        self._known, self._ready = {id(x): i for i, x in enumerate(known)}, False
+        self._known, self._ready, self._pid = known, False, None
+        self._numbers = {id(x): i for i, x in enumerate(known)}
         self._pipe, its_pipe = Pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
-            self._pid = _fork()
-            if self._pid == 0:
-                _serve(its_pipe, function, arguments, known)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            its_pipe.close()
+            try:
+                signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+                self._pid = one_thread.fork()
+                if self._pid == 0:
+                    self._pipe.close()
+                    _serve(its_pipe, function, arguments, known)
+            finally:
+                its_pipe.close()
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)  # Ctrl-C may come now
+        except BaseException:
+            self.close()
+            raise
 
     def is_ready(self):
         """Whether it listens."""
@@ -60,7 +85,7 @@ class Partner:
     def ask(self, *arguments):
         message = BytesIO()
         pickler = pickle.Pickler(message, pickle.HIGHEST_PROTOCOL)
-        pickler.persistent_id = lambda x: self._known.get(id(x))
+        pickler.persistent_id = lambda x: self._numbers.get(id(x))
         pickler.dump(arguments)
         try:
             self._pipe.send_bytes(message.getbuffer())
@@ -78,7 +103,7 @@ class Partner:
         """End it, whatever it is at."""
         self._pipe.close()
         try:
-            if os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+            if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
                 os.kill(self._pid, signal.SIGKILL)
                 os.waitpid(self._pid, 0)
         except ChildProcessError:
@@ -88,12 +113,6 @@ class Partner:
 def shared_array(n, dtype):
     """An array (n,) that a partner made later writes to and reads from as we do."""
     return np.frombuffer(mmap(-1, n * np.dtype(dtype).itemsize), dtype)
-
-
-def _fork():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of threads that the fork will not have: it needs none
-        return one_thread.fork()
 
 
 def _serve(pipe, function, arguments, known):

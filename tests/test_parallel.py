@@ -2,20 +2,21 @@
 
 import os
 import signal
-import threading
+import sys
 import time
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 import skrnn
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._cells import CELLS
-from skrnn._partner import CAN_FORK, Partner
+from skrnn._partner import Partner
 
 pytestmark = [
-    pytest.mark.skipif(not CAN_FORK, reason="no partner on this system"),
+    pytest.mark.skipif(sys.platform != "linux", reason="no partner on this system"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 T = 6
@@ -29,7 +30,7 @@ class Watched(Partner):
     def __init__(self, *args):
         super().__init__(*args)
         self.made.append(self)
-        self.answers = 0
+        self.first_call, self.answers = args[1], 0
 
     def is_ready(self):
         return self._ready or (self._pipe.poll(30) and super().is_ready())
@@ -56,6 +57,7 @@ def partners(monkeypatch):
     monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_HALVES", (0, 0))
     monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 0)
     monkeypatch.setattr("skrnn._parallel.cpu_count", lambda: 2)
+    monkeypatch.setattr("skrnn._parallel.can_fork", lambda: True)  # pytest-xdist's thread waits
     with threadpool_limits(2, user_api="blas"):
         yield Watched.made
     assert not any(partner.is_alive for partner in Watched.made)
@@ -82,7 +84,7 @@ def assert_equal_fits(one, other):
 
 def alone(estimator, X, y, monkeypatch, **settings):
     with monkeypatch.context() as patch:
-        patch.setattr("skrnn._parallel.CAN_FORK", False)
+        patch.setattr("skrnn._parallel.can_fork", lambda: False)
         return type(estimator)(**estimator.get_params()).fit(X, y, **settings)
 
 
@@ -96,16 +98,57 @@ def alone(estimator, X, y, monkeypatch, **settings):
         {"bidirectional": True, "hidden_layer_sizes": (8, 5)},
         {"dropout": 0.3, "initial_state": "normal"},
         {"bptt_steps": 3},
+        {"bptt_steps": 3, "readout": "mean"},
+        {"initial_state": "learned", "hidden_layer_sizes": (8, 5)},
+        {"categorical_features": [1], "readout": "mean"},
+        {"batch_size": 40, "readout": "mean"},
         {"batch_size": 64, "shuffle": False},
     ],
     ids=str,
 )
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
 def test_with_a_partner_a_fit_has_the_bits_of_a_fit_alone(kind, params, partners, monkeypatch):
+    monkeypatch.setattr("skrnn._chain.BLOCK_BYTES", 10_000)  # passes over some steps at a time
     X, y = make_data(kind, readout=params.get("readout"))
-    estimator = make(kind, **params).fit(X, y)
-    assert partners[-1].answers > 3
-    assert_equal_fits(estimator, alone(estimator, X, y, monkeypatch))
+    if "categorical_features" in params:
+        X[:, :, 1] = X[:, :, 1].round().clip(-2, 2) + 2
+    estimator = make(kind, **params)
+    weight = None if "solver" in params else np.linspace(0.1, 1, y.size).reshape(y.shape)
+    for megabytes in (1024, 0.062, 0.02):  # the second is short for a whole batch of 40 alone
+        with config_context(working_memory=megabytes):
+            estimator.fit(X, y, sample_weight=weight)
+            assert partners[-1].answers > 3
+            expected = alone(estimator, X, y, monkeypatch, sample_weight=weight)
+            assert_equal_fits(estimator, expected)
+
+
+@pytest.mark.parametrize("n", [112, 120, 128])
+def test_no_width_from_which_blas_goes_another_way_changes_a_bit(n, partners, monkeypatch):
+    X, y = make_data()
+    clf = make(cell="lstm", hidden_layer_sizes=n, max_iter=2).fit(X, y)
+    assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
+
+
+def test_it_begins_with_one_step(partners):
+    X, y = make_data()
+    make().fit(X, y)
+    assert partners[-1].first_call[0].sequences.lengths.tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", ["warm_start", "partial_fit"])
+def test_fits_that_go_on_have_the_same_bits_too(kind, partners, monkeypatch):
+    X, y = make_data()
+
+    def go_on():
+        clf = make(warm_start=kind == "warm_start")
+        for _ in range(3):
+            clf = clf.fit(X, y) if clf.warm_start else clf.partial_fit(X, y)
+        return clf
+
+    clf = go_on()
+    assert [partner.answers > 2 for partner in partners] == [True] * 3
+    monkeypatch.setattr("skrnn._parallel.can_fork", lambda: False)
+    assert_equal_fits(clf, go_on())
 
 
 @pytest.mark.parametrize("readout", ["last", "max"])
@@ -128,7 +171,7 @@ def test_ragged_batches_whose_halves_have_other_sums_are_halved_if_steps_are_lar
     y = [list(target[: len(x)]) if target.ndim else target for x, target in zip(X, y, strict=True)]
     y = skrnn.as_sequences(y) if "step" in params.values() else y
     make(**params).fit(X, y)
-    assert partners[-1].answers <= 1  # that it is ready
+    assert not partners
     monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", 0)
     clf = make(**params).fit(X, y)
     assert partners[-1].answers > 3
@@ -155,24 +198,27 @@ def test_a_fit_goes_on_without_a_partner_that_died(partners, monkeypatch):
 
 
 def test_a_fit_does_not_wait_for_a_partner_that_never_gets_ready(partners, monkeypatch):
-    monkeypatch.setattr("skrnn._parallel.Partner", Partner)
-    learn = skrnn._parallel.ParallelNetwork._learn_beside
-    monkeypatch.setattr(
-        "skrnn._parallel.ParallelNetwork._learn_beside", lambda *args: time.sleep(1000)
-    )
     X, y = make_data()
-    clf = make().fit(X, y)
-    monkeypatch.setattr("skrnn._parallel.ParallelNetwork._learn_beside", learn)
+    with monkeypatch.context() as patch:
+        network = "skrnn._parallel.ParallelNetwork._learn_beside"
+        patch.setattr(network, lambda *args: time.sleep(1000))
+        patch.setattr(Watched, "is_ready", Partner.is_ready)
+        clf = make().fit(X, y)
+    assert [partner.answers for partner in partners] == [0]
     assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
 
 
 def test_a_fit_goes_on_where_the_system_has_no_room(partners, monkeypatch):
+    calls = []
+
     def fail(*args):
+        calls.append(args)
         raise BlockingIOError
 
     X, y = make_data()
     monkeypatch.setattr("skrnn._parallel.Partner", fail)
     clf = make().fit(X, y)
+    assert len(calls) == 1
     assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
 
 
@@ -206,23 +252,16 @@ def test_a_fit_that_is_interrupted_keeps_what_it_learned(partners, monkeypatch):
     assert clf.predict(X).shape == y.shape
 
 
-def test_fits_in_threads_have_a_partner_each(partners, monkeypatch):
-    X, y = make_data()
-    estimators = [make(random_state=i) for i in range(4)]
-    threads = [threading.Thread(target=clf.fit, args=(X, y)) for clf in estimators]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(partners) == 4
-    for clf in estimators:
-        assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
-
-
 def test_who_gives_blas_one_thread_gets_no_second_process(partners):
     X, y = make_data()
     with threadpool_limits(1, user_api="blas"):
         make().fit(X, y)
+    assert not partners
+
+
+def test_who_computes_in_another_thread_gets_no_second_process(partners, monkeypatch):
+    monkeypatch.setattr("skrnn._parallel.can_fork", lambda: False)
+    make().fit(*make_data())
     assert not partners
 
 
@@ -236,13 +275,14 @@ def test_small_fits_start_no_process_and_small_batches_are_not_halved(partners, 
     monkeypatch.undo()
     monkeypatch.setattr("skrnn._parallel.Partner", Watched)
     monkeypatch.setattr("skrnn._parallel.cpu_count", lambda: 2)
+    monkeypatch.setattr("skrnn._parallel.can_fork", lambda: True)
     with threadpool_limits(2, user_api="blas"):
         X, y = make_data(n=600)
         make(max_iter=1).fit(X, y)
         assert not Watched.made
         monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 0)
         make(max_iter=1).fit(X, y)
-        assert Watched.made.pop().answers <= 1  # that it is ready
+        assert not Watched.made
         X = np.concatenate([X] * 100, axis=1)
         make(max_iter=1, hidden_layer_sizes=64).fit(X, y)
         assert Watched.made.pop().answers > 1

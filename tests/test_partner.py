@@ -6,15 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skrnn._blas import one_thread
-from skrnn._partner import CAN_FORK, Partner, PartnerGoneError, shared_array
+from skrnn._partner import Partner, PartnerGoneError, shared_array
 
-pytestmark = pytest.mark.skipif(not CAN_FORK, reason="no partner on this system")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no partner on this system")
 
 
 @pytest.fixture
@@ -41,11 +42,11 @@ def becomes_true(condition):
 
 
 def is_alive(pid):
+    """Whether it runs: an orphan that nobody waits for stays a zombie, Z."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
         return False
-    return True
 
 
 def test_it_answers_call_after_call(make):
@@ -163,5 +164,51 @@ def test_it_ends_with_its_parent():
     pid = int(parent.stdout.readline())
     assert is_alive(pid)
     parent.kill()
-    parent.communicate()  # ends when nobody has its output open any more: the partner neither
+    parent.communicate(
+        timeout=30
+    )  # ends when nobody has its output open any more: the partner neither
     assert becomes_true(lambda: not is_alive(pid))
+
+
+@pytest.mark.parametrize(
+    ("thread", "expected"),
+    [
+        ("pass", True),
+        ("threading.Thread(target=threading.Event().wait, daemon=True).start()", True),
+        ("ThreadPoolExecutor().submit(int).result()", True),
+        ("threading.Thread(target=np.dot, args=(x, x), daemon=True).start()", False),
+        ("threading.Thread(target=lambda: x @ x, daemon=True).start()", False),
+        ("ThreadPoolExecutor().submit(np.dot, x, x)", False),
+    ],
+)
+def test_there_is_no_fork_while_another_thread_may_compute(thread, expected):
+    script = (
+        "import os, threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "import numpy as np\n"
+        "from skrnn._partner import can_fork\n"
+        "x = np.ones((6000, 6000))\n"
+        f"{thread}\n"
+        "time.sleep(0.1)\n"
+        "print(can_fork(), flush=True)\n"
+        "os._exit(0)\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == str(expected)
+
+
+def test_blas_goes_on_in_this_process():
+    script = (
+        "import numpy as np, scipy.linalg\n"
+        "from threadpoolctl import threadpool_limits\n"
+        "from skrnn._partner import Partner\n"
+        "x = np.random.default_rng(0).standard_normal((500, 500))\n"
+        "with threadpool_limits(2, user_api='blas'):\n"
+        "    for _ in range(3):\n"
+        "        partner = Partner(int, (), ())\n"
+        "        np.linalg.inv(x), scipy.linalg.lu_factor(x), x @ x\n"
+        "        partner.close()\n"
+        "        np.linalg.inv(x), scipy.linalg.lu_factor(x), x @ x\n"
+    )
+    subprocess.run([sys.executable, "-c", script], timeout=60, check=True)
