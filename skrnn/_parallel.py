@@ -19,7 +19,7 @@ from ._threads import at_once
 
 # Multiplications of weights from where on two gain, as benchmarks/threads.py shows.
 PRODUCTS_IN_TWO = 2_500_000  # in a step: for two threads
-PRODUCTS_OF_HALVES = 50_000, 10_000_000  # in a step, in a batch: for two processes
+PRODUCTS_OF_HALVES = 50_000, 12_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
 
 
@@ -118,7 +118,8 @@ class ParallelNetwork:
         """Whether there is one to ask; the first time, it is called."""
         if self._call_partner is not None:
             call, self._call_partner = self._call_partner, None
-            call()
+            if can_fork():
+                call()
         return self._partner is not None and self._partner.is_ready()
 
     def _is_exact(self, theta, n):
@@ -167,7 +168,7 @@ class ParallelNetwork:
 
 def _has_two_cores():
     """Whether a second core is there, and neither BLAS nor a container was denied it."""
-    return one_thread.outside > 1 and cpu_count() > 1 and can_fork()
+    return one_thread.outside > 1 and cpu_count() > 1
 
 
 def _is_blind_to_width(product, n_rows, width, dtype):
