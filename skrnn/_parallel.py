@@ -46,7 +46,8 @@ class ParallelNetwork:
         products = n_steps * self.whole.n_products
         enough_in_step, enough_in_batch = PRODUCTS_OF_HALVES
         if (
-            border < len(lengths)
+            n_steps > COLUMNS * steps  # no array is narrower: fewer cost as much
+            and border < len(lengths)
             and products >= max(steps * enough_in_step, enough_in_batch)
             and (self._sums_up_by_columns or steps == lengths[-1])
         ):

@@ -122,6 +122,13 @@ def test_with_a_partner_a_fit_has_the_bits_of_a_fit_alone(kind, params, partners
             assert_equal_fits(estimator, expected)
 
 
+def test_batches_with_few_sequences_a_step_are_not_halved(partners):
+    X, y = make_data()
+    X = [x if i % 20 == 0 else x[:1] for i, x in enumerate(X)]
+    make(batch_size=64).fit(X, y)
+    assert not partners
+
+
 @pytest.mark.parametrize("n", [112, 120, 128])
 def test_no_width_from_which_blas_goes_another_way_changes_a_bit(n, partners, monkeypatch):
     X, y = make_data()
@@ -155,7 +162,7 @@ def test_fits_that_go_on_have_the_same_bits_too(kind, partners, monkeypatch):
 def test_ragged_batches_are_halved_too(readout, partners, monkeypatch):
     X, y = make_data()
     X = [x[: 1 + i % T] for i, x in enumerate(X)]
-    clf = make(readout=readout, cell="lstm").fit(X, y)
+    clf = make(readout=readout, cell="lstm", batch_size=64).fit(X, y)
     assert partners[-1].answers > 3
     assert_equal_fits(clf, alone(clf, X, y, monkeypatch))
 
