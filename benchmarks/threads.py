@@ -23,7 +23,7 @@ WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
     "one": (inf, (inf, inf), inf),
     "halves by one": (inf, (0, 0), inf),
     "threads": (0, (inf, inf), inf),
-    "processes": (inf, (0, 0), 0),
+    "processes": (0, (0, 0), 0),  # threads until the process is ready
 }
 IN_TWO, (IN_STEP, IN_BATCH) = parallel.PRODUCTS_IN_TWO, parallel.PRODUCTS_OF_HALVES
 SHAPES = (  # n, T, D, H, batch
