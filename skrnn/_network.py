@@ -142,7 +142,7 @@ class Network:
         return theta.astype(self.dtype)
 
     def products(self, theta):
-        """Functions of columns, one for each product with weights."""
+        """Functions of columns, one for each product with weights, and how many rows these have."""
         views = self._load(theta)
         for chain in self.chains:
             for layer in chain.layers:

@@ -5,7 +5,7 @@ cores. This process and a fork of it learn from a batch, where that can be; else
 steps are large, or one.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 
 import numpy as np
@@ -39,7 +39,7 @@ class ParallelNetwork:
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
         return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
 
-    def _columns(self, lengths):
+    def _columns(self, lengths, are_large):
         """Slices of the columns of a batch that are summed up on their own."""
         steps, n_steps = lengths[0], lengths.sum()
         border = width_of(1 + np.searchsorted(lengths.cumsum(), n_steps / 2))
@@ -52,7 +52,7 @@ class ParallelNetwork:
             and (self._sums_up_by_columns or steps == lengths[-1])
         ):
             return slice(0, border), slice(border, None)
-        if self._are_steps_large(lengths):
+        if are_large:
             return slice(0, None, 2), slice(1, None, 2)  # of like lengths
         return (ALL,)
 
@@ -80,13 +80,11 @@ class ParallelNetwork:
         first.sequences.lengths[:] = 1  # a copy; one step is enough to warm up
         first_call = first, loss, {"total": 1}
         known = rows.sequences.values, rows.targets, rows.weight
-        try:
+        with suppress(OSError):  # the system may have no room for another process
             self._theta, self._gradient = (
                 shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
             )
             self._partner = Partner(self._learn_beside, first_call, known)
-        except OSError:
-            """The system has no room for another process."""
 
     def _learn_beside(self, *half):
         return self._learn_half(1, self._theta, self._gradient, *half)
@@ -102,7 +100,8 @@ class ParallelNetwork:
     def loss_and_gradient(self, theta, gradient, rows, loss, **settings):
         """Loss of a batch and its gradient, as those of a network."""
         lengths = rows.sequences.lengths
-        columns, are_large = self._columns(lengths), self._are_steps_large(lengths)
+        are_large = self._are_steps_large(lengths)
+        columns = self._columns(lengths, are_large)
         halves = partial(_parts, columns, rows, loss, settings)
         if len(columns) == 2:
             try:

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import threading
+from contextlib import suppress
 from io import BytesIO
 from mmap import mmap
 from multiprocessing import Pipe
@@ -57,7 +58,8 @@ class Partner:
     """
 
     def __init__(self, function, arguments, known):
-        self._known, self._ready, self._pid = known, False, None
+        self._ready, self._pid = False, None
+        self._known = known  # kept, so that no other object gets an id of theirs
         self._numbers = {id(x): i for i, x in enumerate(known)}
         self._pipe, its_pipe = Pipe()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -102,12 +104,10 @@ class Partner:
     def close(self):
         """End it, whatever it is at."""
         self._pipe.close()
-        try:
+        with suppress(ChildProcessError):  # someone else may have waited for it
             if self._pid and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
                 os.kill(self._pid, signal.SIGKILL)
                 os.waitpid(self._pid, 0)
-        except ChildProcessError:
-            """Someone else has waited for it."""
 
 
 def shared_array(n, dtype):
@@ -121,7 +121,8 @@ def _serve(pipe, function, arguments, known):
         gc.disable()  # what was garbage at the fork is not ours to finalize
         for fd in map(int, os.listdir("/proc/self/fd")):
             if fd > 2 and fd != pipe.fileno():
-                _close(fd)
+                with suppress(OSError):  # that of the list of all is closed by now
+                    os.close(fd)
         while True:
             pipe.send(function(*arguments))
             _watch(pipe)
@@ -139,10 +140,3 @@ def _watch(pipe):
     end = perf_counter() + SECONDS_AWAKE
     while perf_counter() < end and not poller.poll(0):
         pass
-
-
-def _close(fd):
-    try:
-        os.close(fd)
-    except OSError:
-        """It was that of the list of all."""

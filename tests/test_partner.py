@@ -164,9 +164,7 @@ def test_it_ends_with_its_parent():
     pid = int(parent.stdout.readline())
     assert is_alive(pid)
     parent.kill()
-    parent.communicate(
-        timeout=30
-    )  # ends when nobody has its output open any more: the partner neither
+    parent.communicate(timeout=30)  # ends when nobody, the partner neither, has its output open
     assert becomes_true(lambda: not is_alive(pid))
 
 
