@@ -43,7 +43,9 @@ class Recurrent:
         if last_h + 1 < n_blocks:
             products.append((slice((last_h + 1) * H, n_blocks * H), slice(H, self._n_rows)))
         self._products = products
-        self._blocks = list(self._rows_of_blocks())
+        self._blocks = self._join_blocks()
+        scales = np.array([block.scale for block in cell.blocks], self.dtype)
+        self._scale = scales.repeat(H)[:, None]
         self._one, self._half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
         self._W, self._dW, self._n_columns, self._unrolled = None, [], 0, {}
 
@@ -100,10 +102,16 @@ class Recurrent:
         g = self.cell.gates.index(gate)
         return slice(g * self.n_hidden, (g + 1) * self.n_hidden)
 
-    def _rows_of_blocks(self):
-        """Yield for every block its rows, its gate's rows and what describes it."""
+    def _join_blocks(self):
+        """Rows of every block, rows of its gate, and the block; as one where both go on."""
+        joined = []
         for k, block in enumerate(self.cell.blocks):
-            yield slice(k * self.n_hidden, (k + 1) * self.n_hidden), self._gate(block.gate), block
+            rows, gate = slice(k * self.n_hidden, (k + 1) * self.n_hidden), self._gate(block.gate)
+            if joined and joined[-1][1].stop == gate.start and joined[-1][2].reads == block.reads:
+                rows_before, gate_before, _ = joined.pop()
+                rows, gate = slice(rows_before.start, rows.stop), slice(gate_before.start, gate.stop)
+            joined.append((rows, gate, block))
+        return joined
 
     def load(self, weights):
         """Pack the weights for the products of forward and backward."""
@@ -120,8 +128,7 @@ class Recurrent:
                 W[rows, H] = weights[f"b_h{block.gate}"]
         self._W_h_T[:] = W[self._reads_h, :H].T
         self._W_x_T[:] = W[self._reads_x, H + 1 :].T
-        for rows, _, block in self._blocks:
-            W[rows] *= block.scale
+        W *= self._scale
 
     def products(self):
         """Functions of columns, and how many rows these have: what `load` packed, times them."""
@@ -251,18 +258,18 @@ class Recurrent:
         By the weights as they are: nothing has to be loaded, and nothing is remembered.
         """
         H, (h, *m), n = self.n_hidden, state, x.shape[1]
-        a_x, a_h = np.dot(weights["W_xh"], x), np.dot(weights["W_hh"], h)
+        a_x, a_h = weights["W_xh"].dot(x), weights["W_hh"].dot(h)
         a_x += weights["b_h"][:, None]
-        a = np.empty((len(self._blocks), H, n), self.dtype)
-        for a_k, (_, gate, block) in zip(a, self._blocks, strict=True):
+        a = np.empty((len(self._scale), n), self.dtype)
+        for rows, gate, block in self._blocks:
             if block.reads == "hx":
-                np.add(a_x[gate], a_h[gate], out=a_k)
+                np.add(a_x[gate], a_h[gate], out=a[rows])
             elif block.reads == "x":
-                a_k[:] = a_x[gate]
+                a[rows] = a_x[gate]
             else:
-                np.add(a_h[gate], weights[f"b_h{block.gate}"][:, None], out=a_k)
-            if block.scale != 1:
-                a_k *= block.scale
+                np.add(a_h[gate], weights[f"b_h{block.gate}"][:, None], out=a[rows])
+        a *= self._scale
+        a = a.reshape(-1, H, n)
         new_h = np.empty((H, n), self.dtype) if len(a) > 1 else a[0]
         new_m = np.empty((self.cell.memory, H, n), self.dtype)
         scratch = np.empty((H, n), self.dtype), self._one, self._half
