@@ -67,13 +67,15 @@ def products_alone(cell, H, B, dtype):
     W, W_h_T = normal(n_rows, H + 1 + D), normal(H, n_rows_h)
     S, A = normal(T, H + 1 + D, B), normal(T, n_rows, B)
     da, dh = normal(n_rows, B), normal(H, B)
-    sums = [
-        ProductSum(rows.stop - rows.start, cols.stop - cols.start, dtype) for rows, cols in shapes
-    ]
+    dW = np.zeros_like(W)
+    sums = [ProductSum(dW[rows, cols]) for rows, cols in shapes]
     forward = [
         (W[rows, cols].dot, S[t, cols], A[t, rows]) for t in range(T) for rows, cols in shapes
     ]
-    adders = [dW.adder(da[rows], S[:, cols]) for dW, (rows, cols) in zip(sums, shapes, strict=True)]
+    adders = [
+        products.adder(da[rows], S[:, cols])
+        for products, (rows, cols) in zip(sums, shapes, strict=True)
+    ]
     to_dh, da_h = W_h_T.dot, da[:n_rows_h]
 
     def call():

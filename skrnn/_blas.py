@@ -3,7 +3,17 @@
 import os
 import threading
 import warnings
-from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_void_p, py_object, pythonapi
+from ctypes import (
+    CFUNCTYPE,
+    PYFUNCTYPE,
+    byref,
+    c_char,
+    c_char_p,
+    c_int,
+    c_void_p,
+    py_object,
+    pythonapi,
+)
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -98,19 +108,16 @@ def _gemm(dtype):
 
 
 class ProductSum:
-    """A sum of products, total (m, n)."""
+    """A sum of products, added to what is in `total` (m, n), whose rows are contiguous."""
 
-    def __init__(self, m, n, dtype):
-        self.total = np.zeros((m, n), dtype)
-        self._gemm = _gemm(self.total.dtype)
+    def __init__(self, total):
+        self._total, self._gemm = total, _gemm(total.dtype)
 
     @cached_property
     def _constants(self):
-        one = np.ones((), self.total.dtype)
-        return [_address(x) for x in (b"T", b"N", one, self.total)]
-
-    def clear(self):
-        self.total.fill(0)
+        transposed, as_is = byref(c_char(b"T")), byref(c_char(b"N"))
+        one = _address(np.ones((), self._total.dtype))
+        return transposed, as_is, one, _address(self._total), _leading(self._total)
 
     def adder(self, a, blocks):
         """Return a function of t that adds a @ blocks[t].T, with a (m, k) and blocks (T, n, k).
@@ -119,15 +126,26 @@ class ProductSum:
         """
         gemm = self._gemm
         if gemm is None:
-            return partial(_add_product, self.total, a, blocks)
+            return partial(_add_product, self._total, a, blocks)
         # BLAS reads columns where we write rows: total.T += blocks[t] @ a.T
-        ld_b, ld_a = (array.strides[-2] // array.itemsize for array in (blocks, a))
-        sizes = np.array([blocks.shape[1], *a.shape, ld_b, ld_a], np.intc)
-        n = _address(sizes)  # which keeps the others too
-        m, k, ld_b, ld_a = (c_void_p(n.value + i * sizes.itemsize) for i in range(1, 5))
-        transposed, as_is, one, total = self._constants
-        b, a = _address(blocks), _address(a)
-        arguments = transposed, as_is, n, m, k, one, b, ld_b, a, ld_a, one, total, n
+        transposed, as_is, one, total, ld_total = self._constants
+        n, m, k = (byref(c_int(size)) for size in (blocks.shape[1], *a.shape))
+        b, ld_b, ld_a = _address(blocks), _leading(blocks), _leading(a)
+        arguments = (
+            transposed,
+            as_is,
+            n,
+            m,
+            k,
+            one,
+            b,
+            ld_b,
+            _address(a),
+            ld_a,
+            one,
+            total,
+            ld_total,
+        )
         first, stride = b.value, blocks.strides[0]
 
         def add(t):
@@ -139,7 +157,14 @@ class ProductSum:
 
 def _address(values):
     """Where they are in memory, which is kept as long as the address."""
-    return np.asarray(values).ctypes.data_as(c_void_p)
+    address = c_void_p(values.__array_interface__["data"][0])
+    address.kept = values
+    return address
+
+
+def _leading(values):
+    """BLAS's leading dimension: from one row to the next."""
+    return byref(c_int(values.strides[-2] // values.itemsize))
 
 
 def _add_product(total, a, blocks, t):

@@ -15,7 +15,7 @@ number would cost a ufunc as much again as the work on a small array.
 
 from typing import NamedTuple
 
-import numpy as np
+from numpy import maximum, multiply, sign, subtract, tanh
 
 
 class Block(NamedTuple):
@@ -56,13 +56,13 @@ class TanhCell(Cell):
     @staticmethod
     def forward(step, scratch):
         (h,) = step
-        np.tanh(h, out=h)
+        tanh(h, out=h)
 
     @staticmethod
     def backward(step, d_step, dh, dm, scratch):
         (h,), (da,), (_, one, _) = step, d_step, scratch
-        np.multiply(h, h, out=da)
-        np.subtract(one, da, out=da)
+        multiply(h, h, out=da)
+        subtract(one, da, out=da)
         da *= dh
 
 
@@ -75,12 +75,12 @@ class ReluCell(TanhCell):
     @staticmethod
     def forward(step, scratch):
         (h,) = step
-        np.maximum(h, 0, out=h)
+        maximum(h, 0, out=h)
 
     @staticmethod
     def backward(step, d_step, dh, dm, scratch):
         (h,), (da,) = step, d_step
-        np.sign(h, out=da)
+        sign(h, out=da)
         da *= dh
 
 
@@ -108,13 +108,13 @@ class GRU(Cell):
     def forward(step, scratch):
         u, r, z, n, rz, h_prev, h = step
         tmp, _, half = scratch
-        np.tanh(rz, out=rz)
+        tanh(rz, out=rz)
         rz *= half
         rz += half
-        np.multiply(r, u, out=tmp)
+        multiply(r, u, out=tmp)
         n += tmp
-        np.tanh(n, out=n)
-        np.subtract(h_prev, n, out=h)
+        tanh(n, out=n)
+        subtract(h_prev, n, out=h)
         h *= z
         h += n
 
@@ -123,15 +123,15 @@ class GRU(Cell):
         u, r, z, n, rz, _, h = step
         du, dr, dz, dn, drz = d_step
         tmp, one, _ = scratch
-        np.subtract(one, rz, out=drz)
+        subtract(one, rz, out=drz)
         dz *= dh
         dh *= z
-        np.multiply(n, n, out=tmp)
-        np.subtract(one, tmp, out=tmp)
-        np.multiply(dz, tmp, out=dn)
-        np.subtract(h, n, out=tmp)  # z (h_prev - n)
+        multiply(n, n, out=tmp)
+        subtract(one, tmp, out=tmp)
+        multiply(dz, tmp, out=dn)
+        subtract(h, n, out=tmp)  # z (h_prev - n)
         dz *= tmp
-        np.multiply(dn, r, out=du)
+        multiply(dn, r, out=du)
         dr *= du
         dr *= u
 
@@ -158,39 +158,41 @@ class LSTM(Cell):
 
     @staticmethod
     def view_gradient(da):
-        return (*da, da, da[:3], da[1:])
+        return (*da, da, da[:3])
 
     @staticmethod
     def forward(step, scratch):
         o, i, f, g, a, oif, h, c_prev, c, tanh_c = step
         tmp, _, half = scratch
-        np.tanh(a, out=a)
+        tanh(a, out=a)
         oif *= half
         oif += half
-        np.multiply(f, c_prev, out=c)
-        np.multiply(i, g, out=tmp)
+        multiply(f, c_prev, out=c)
+        multiply(i, g, out=tmp)
         c += tmp
-        np.tanh(c, out=tanh_c)
-        np.multiply(o, tanh_c, out=h)
+        tanh(c, out=tanh_c)
+        multiply(o, tanh_c, out=h)
 
     @staticmethod
     def backward(step, d_step, dh, dc, scratch):
         o, i, f, g, a, oif, h, c_prev, _, tanh_c = step
-        do, di, df, dg, da, doif, difg = d_step
+        do, di, df, dg, da, doif = d_step
         tmp, one, _ = scratch
-        np.multiply(h, tanh_c, out=tmp)
-        np.subtract(o, tmp, out=tmp)  # o (1 - tanh(c)^2)
+        multiply(h, tanh_c, out=tmp)
+        subtract(o, tmp, out=tmp)  # o (1 - tanh(c)^2)
         tmp *= dh
         dc += tmp
-        np.multiply(a, a, out=da)
-        np.subtract(oif, doif, out=doif)
-        np.subtract(one, dg, out=dg)
+        multiply(a, a, out=da)
+        subtract(oif, doif, out=doif)
+        subtract(one, dg, out=dg)
         do *= tanh_c
         do *= dh
         di *= g
         df *= c_prev
         dg *= i
-        difg *= dc
+        di *= dc
+        df *= dc
+        dg *= dc
         dc *= f
 
 

@@ -20,7 +20,6 @@ class SequenceHead:
         self.dense, self.n, self.width = dense, len(lengths), width_of(len(lengths))
         self.mask = None if mask is None else widen(mask, self.width)
         self.pools = [READOUTS[readout](H, lengths, self.width, dense.dtype) for H in parts]
-        self._cuts = np.cumsum(parts)[:-1]
 
     def collect(self, part, run, h):
         self.pools[part].collect(run, h)
@@ -46,7 +45,8 @@ class SequenceHead:
             self.values.append(value)
             self.dense.learn(gradient, h[:, columns], d_o[:, columns])
         d = self.dense.backward(work.weights, d_o)
-        self._d = np.split(d if self.mask is None else d * self.mask, self._cuts)
+        d = d if self.mask is None else d * self.mask
+        self._d = d.reshape(len(self.pools), -1, self.width)
 
     def d_hidden(self, part, run, h):
         return self.pools[part].spread(run, self._d[part])

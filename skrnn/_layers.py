@@ -47,7 +47,7 @@ class Recurrent:
         scales = np.array([block.scale for block in cell.blocks], self.dtype)
         self._scale = scales.repeat(H)[:, None]
         self._one, self._half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
-        self._W, self._dW, self._n_columns, self._unrolled = None, [], 0, {}
+        self._W, self._sums, self._n_columns, self._unrolled = None, [], 0, {}
 
     def _allocate_weights(self):
         """What `load` packs."""
@@ -108,8 +108,8 @@ class Recurrent:
         for k, block in enumerate(self.cell.blocks):
             rows, gate = slice(k * self.n_hidden, (k + 1) * self.n_hidden), self._gate(block.gate)
             if joined and joined[-1][1].stop == gate.start and joined[-1][2].reads == block.reads:
-                rows_before, gate_before, _ = joined.pop()
-                rows, gate = slice(rows_before.start, rows.stop), slice(gate_before.start, gate.stop)
+                first_rows, first_gate, _ = joined.pop()
+                rows, gate = slice(first_rows.start, rows.stop), slice(first_gate.start, gate.stop)
             joined.append((rows, gate, block))
         return joined
 
@@ -139,23 +139,15 @@ class Recurrent:
 
     def begin_sums(self, n):
         """Begin n sums of products, each over a share of the columns."""
-        while len(self._dW) < n:
-            self._dW.append(
-                [
-                    ProductSum(rows.stop - rows.start, cols.stop - cols.start, self.dtype)
-                    for rows, cols in self._products
-                ]
-            )
-        for sums in self._dW[:n]:
-            for dW in sums:
-                dW.clear()
+        while len(self._sums) < n:
+            dW = np.empty_like(self._W)
+            self._sums.append((dW, [ProductSum(dW[rows, cols]) for rows, cols in self._products]))
+        for dW, _ in self._sums[:n]:
+            dW.fill(0)
 
     def unload(self, i, gradient):
         """Write the gradient of share i that `backward` summed up into the named views of it."""
-        H = self.n_hidden
-        dW = np.zeros_like(self._W)
-        for (rows, cols), product in zip(self._products, self._dW[i], strict=True):
-            dW[rows, cols] = product.total
+        H, (dW, _) = self.n_hidden, self._sums[i]
         for rows, gate, block in self._blocks:
             if "h" in block.reads:
                 gradient["W_hh"][gate] = dW[rows, :H]
@@ -289,10 +281,10 @@ class Recurrent:
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [
-            dW.adder(da[rows, columns], arrays.S[:, cols, columns])
-            for columns, products in zip(shares, self._dW, strict=False)
+            product.adder(da[rows, columns], arrays.S[:, cols, columns])
+            for columns, (_, products) in zip(shares, self._sums, strict=False)
             if columns.start < run.width
-            for dW, (rows, cols) in zip(products, self._products, strict=True)
+            for product, (rows, cols) in zip(products, self._products, strict=True)
         ]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h

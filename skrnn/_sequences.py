@@ -1,6 +1,6 @@
 """What users hand in, as sequences; and sequences as batches of columns."""
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -122,19 +122,20 @@ class Sequences:
 
         No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
         """
-        lengths = self.lengths
-        firsts = np.concatenate(([0], 1 + np.flatnonzero(lengths[1:] != lengths[:-1])))
-        ends, after = lengths[firsts][::-1], firsts[::-1]
-        before = np.concatenate(([len(self)], after[:-1]))
-        changes = ends[(width_of(before) != width_of(after)) | exact].tolist()
-        cuts = sorted({*changes, *range(0, changes[-1], longest or changes[-1])})
-        running = np.searchsorted(-lengths, np.negative(cuts)).tolist()
-        groups = list(zip(ends.tolist(), after.tolist(), before.tolist(), strict=True))
-        among = np.searchsorted(ends, cuts, side="right")
-        for k, (start, stop) in enumerate(pairwise(cuts)):
-            within = groups[among[k] : among[k + 1]]
-            within = tuple((end - start, first, last) for end, first, last in within)
-            yield Run(start, stop - start, running[k], width_of(running[k]), within)
+        groups, n = [], len(self)  # of equal lengths, shortest first: length, first, last
+        for length, group in groupby(reversed(self.lengths.tolist())):
+            last, n = n, n - sum(1 for _ in group)
+            groups.append((length, n, last))
+        changes = {end for end, n, last in groups if exact or width_of(n) != width_of(last)}
+        longest = longest or max(changes)
+        cuts, k = sorted(changes.union(range(0, max(changes), longest))), 0
+        for start, stop in pairwise(cuts):
+            n, ends = groups[k][2], []
+            while k < len(groups) and groups[k][0] <= stop:
+                length, first, last = groups[k]
+                ends.append((length - start, first, last))
+                k += 1
+            yield Run(start, stop - start, n, width_of(n), tuple(ends))
 
 
 def width_of(n):
