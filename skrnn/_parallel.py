@@ -78,16 +78,16 @@ class ParallelNetwork:
     def _fork(self, rows, loss):
         first = rows.take([0])
         first.sequences.lengths[:] = 1  # a copy; one step is enough to warm up
-        first_call = first, loss, {"total": 1}
-        known = rows.sequences.values, rows.targets, rows.weight
         with suppress(OSError):  # the system may have no room for another process
             self._theta, self._gradient = (
                 shared_array(self.whole.n_weights, self.whole.dtype) for _ in range(2)
             )
-            self._partner = Partner(self._learn_beside, first_call, known)
+            beside = partial(self._learn_beside, rows, loss)
+            self._partner = Partner(beside, _message(first, {"total": 1}))
 
-    def _learn_beside(self, *half):
-        return self._learn_half(1, self._theta, self._gradient, *half)
+    def _learn_beside(self, rows, loss, starts, lengths, own, settings):
+        half = rows._replace(sequences=Sequences(rows.sequences.values, starts, lengths), **own)
+        return self._learn_half(1, self._theta, self._gradient, half, loss, settings)
 
     def _learn_half(self, i, theta, gradient, rows, loss, settings):
         return self._halves[i].loss_and_gradient(theta, gradient, rows, loss, **settings)
@@ -133,8 +133,9 @@ class ParallelNetwork:
         return self._exact[width]
 
     def _learn_with_partner(self, theta, gradient, first, second):
+        rows, _, settings = second
         self._theta[:] = theta
-        self._partner.ask(*second)
+        self._partner.ask(*_message(rows, settings))
         value = self._learn_half(0, theta, gradient, *first)
         value += self._partner.answer()
         gradient += self._gradient
@@ -164,6 +165,12 @@ class ParallelNetwork:
 
         at_once(partial(half, 0), partial(half, 1))
         return out
+
+
+def _message(rows, settings):
+    """What a partner has to be told of a half: not the values, nor what is aligned with them."""
+    own = {} if rows.per_step else {"targets": rows.targets, "weight": rows.weight}
+    return rows.sequences.starts, rows.sequences.lengths, own, settings
 
 
 def _has_two_cores():

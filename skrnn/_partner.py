@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from io import BytesIO
 from mmap import mmap
 from multiprocessing import Pipe
 from time import perf_counter
@@ -51,16 +50,14 @@ def _is_idle(frame):
 class Partner:
     """A fork of this process that computes `function(*arguments)`, one call at a time.
 
-    It is at work from `ask` to `answer`. Objects in `known` are not sent, as it has them. It has no
-    thread but its own, no file but the pipe and the standard ones, gets no signals and ends when
+    It is at work from `ask` to `answer`. What the function has at the fork need not be sent. It has
+    no thread but its own, no file but the pipe and the standard ones, gets no signals and ends when
     this process does. It begins with a call of its own, with `arguments`, and `is_ready` when that
     went well: a lock that another thread held at the fork would stop it there, for ever.
     """
 
-    def __init__(self, function, arguments, known):
+    def __init__(self, function, arguments):
         self._ready, self._pid = False, None
-        self._known = known  # kept, so that no other object gets an id of theirs
-        self._numbers = {id(x): i for i, x in enumerate(known)}
         self._pipe, its_pipe = Pipe()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
@@ -69,7 +66,7 @@ class Partner:
                 self._pid = one_thread.fork()
                 if self._pid == 0:
                     self._pipe.close()
-                    _serve(its_pipe, function, arguments, known)
+                    _serve(its_pipe, function, arguments)
             finally:
                 its_pipe.close()
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)  # Ctrl-C may come now
@@ -85,12 +82,9 @@ class Partner:
         return self._ready
 
     def ask(self, *arguments):
-        message = BytesIO()
-        pickler = pickle.Pickler(message, pickle.HIGHEST_PROTOCOL)
-        pickler.persistent_id = lambda x: self._numbers.get(id(x))
-        pickler.dump(arguments)
+        message = pickle.dumps(arguments, pickle.HIGHEST_PROTOCOL)
         try:
-            self._pipe.send_bytes(message.getbuffer())
+            self._pipe.send_bytes(message)
         except OSError:
             raise PartnerGoneError from None
 
@@ -115,7 +109,7 @@ def shared_array(n, dtype):
     return np.frombuffer(mmap(-1, n * np.dtype(dtype).itemsize), dtype)
 
 
-def _serve(pipe, function, arguments, known):
+def _serve(pipe, function, arguments):
     """Answer until the other side closes the pipe; then end, without the caller's clean-up."""
     try:
         gc.disable()  # what was garbage at the fork is not ours to finalize
@@ -126,9 +120,7 @@ def _serve(pipe, function, arguments, known):
         while True:
             pipe.send(function(*arguments))
             _watch(pipe)
-            unpickler = pickle.Unpickler(BytesIO(pipe.recv_bytes()))
-            unpickler.persistent_load = known.__getitem__
-            arguments = unpickler.load()
+            arguments = pickle.loads(pipe.recv_bytes())
     finally:
         os._exit(0)
 

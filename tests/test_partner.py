@@ -23,8 +23,8 @@ def make():
     """Make partners that are closed in the end; wait for them to be ready unless told not to."""
     made = []
 
-    def make_one(function, *arguments, known=(), wait=True):
-        made.append(Partner(function, arguments, known))
+    def make_one(function, *arguments, wait=True):
+        made.append(Partner(function, arguments))
         assert not wait or becomes_true(made[-1].is_ready)
         return made[-1]
 
@@ -60,14 +60,6 @@ def test_it_is_another_process(make):
     partner = make(os.getpid)
     partner.ask()
     assert partner.answer() == partner._pid != os.getpid()
-
-
-def test_what_it_knows_is_not_sent(make):
-    known, other = np.arange(3), np.arange(3)
-    partner = make(lambda x: x is known, known, known=[known])
-    for x in (known, other):
-        partner.ask(x)
-        assert partner.answer() == (x is known)
 
 
 def test_shared_arrays_are_seen_by_both(make):
@@ -156,7 +148,7 @@ def test_it_ends_with_its_parent():
     script = (
         "import os, time\n"
         "from skrnn._partner import Partner\n"
-        "partner = Partner(os.getpid, (), ())\n"
+        "partner = Partner(os.getpid, ())\n"
         "print(partner._pid, flush=True)\n"
         "time.sleep(1000)\n"
     )
@@ -204,7 +196,7 @@ def test_blas_goes_on_in_this_process():
         "x = np.random.default_rng(0).standard_normal((500, 500))\n"
         "with threadpool_limits(2, user_api='blas'):\n"
         "    for _ in range(3):\n"
-        "        partner = Partner(int, (), ())\n"
+        "        partner = Partner(int, ())\n"
         "        np.linalg.inv(x), scipy.linalg.lu_factor(x), x @ x\n"
         "        partner.close()\n"
         "        np.linalg.inv(x), scipy.linalg.lu_factor(x), x @ x\n"
