@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from skrnn import as_sequences, pad_sequences
-from skrnn._sequences import COLUMNS, Rows, Sequences, kind_of, present_steps
+from skrnn._sequences import COLUMNS, Rows, Sequences, is_finite, kind_of, present_steps
 
 
 def make(lengths, D=2, seed=0, dtype=np.float64):
@@ -28,6 +28,17 @@ LENGTHS = {
     "more than a block of columns": [*range(40, 0, -1)],
     "unsorted": [2, 8, 1, 8, 3, 3],
 }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("scale", [0, 1e-30, 1, "max"])
+def test_is_finite_whatever_the_squares_are(scale, bad, dtype):
+    scale = np.finfo(dtype).max if scale == "max" else scale
+    values = np.full((6, 4), scale, dtype)[::2].T
+    if bad is not None:
+        values[1, 2] = bad
+    assert is_finite(values) == (bad is None)
 
 
 @pytest.mark.parametrize("exact", [False, True])
