@@ -1,13 +1,15 @@
 """Cells: the element-wise recurrence of one step, and its derivative.
 
-A cell knows neither weights nor time. The layer owns the arrays: for one step the pre-activations
-`a`, one block of (H, B) for each entry of `blocks` in that order, one column a sequence; the states
-h_prev and h; and `memory` further blocks m_prev and m, the first of which is carried to the next
-step. `view` picks out of them what `forward` and `backward` use, once for all batches.
+A cell knows neither weights nor time. The layer owns the arrays, one column a sequence. For one
+step these are `a`, blocks of (H, B): the pre-activations of each entry of `blocks` in that order,
+then the `memory` blocks that the step before has left; the states h_prev and h; and m, the `memory`
+blocks that this step leaves, the first of which is a state too. `view` picks out of them what
+`forward` and `backward` use, once for all batches.
 
-`forward` turns a into activations in place and writes h. `backward` gets dh = dL/dh and, for a cell
-with memory, dm = dL/dm; it writes da = dL/da for every block, as `view_gradient` picked it apart,
-and leaves in dh and dm what goes back to the step before without a product.
+`forward` turns pre-activations into activations in place, and writes h and m. `backward` gets
+dh = dL/dh and, for a cell with memory, dm = dL/dm; it writes da = dL/da for every entry of
+`blocks`, as `view_gradient` picked it apart, and leaves in dh and dm what goes back to the step
+before without a product.
 
 `scratch` is a spare (H, B) array and the numbers 1 and 0.5 as arrays of the net's dtype: a Python
 number would cost a ufunc as much again as the work on a small array.
@@ -46,7 +48,7 @@ class TanhCell(Cell):
     """Elman (1990): h = tanh(a). The layer lets a and h be the same memory."""
 
     @staticmethod
-    def view(a, h_prev, h, m_prev, m):
+    def view(a, h_prev, h, m):
         return (h,)
 
     @staticmethod
@@ -97,7 +99,7 @@ class GRU(Cell):
     keeps_h = True
 
     @staticmethod
-    def view(a, h_prev, h, m_prev, m):
+    def view(a, h_prev, h, m):
         return (*a, a[1:3], h_prev, h)
 
     @staticmethod
@@ -153,45 +155,45 @@ class LSTM(Cell):
     memory = 2
 
     @staticmethod
-    def view(a, h_prev, h, m_prev, m):
-        return (*a, a, a[:3], h, m_prev[0], *m)
+    def view(a, h_prev, h, m):
+        o, i, f, _, _, _ = a
+        return a[:4], a[:3], a[1:3], a[3:5], o, i, f, h, m, *m
 
     @staticmethod
     def view_gradient(da):
-        return (*da, da, da[:3])
+        do, di, df, dg = da
+        return da, da[:3], da[1:3], do, di, df, dg
 
     @staticmethod
     def forward(step, scratch):
-        o, i, f, g, a, oif, h, c_prev, c, tanh_c = step
-        tmp, _, half = scratch
-        tanh(a, out=a)
+        oifg, oif, i_f, g_c, o, _, _, h, m, c, tanh_c = step
+        _, _, half = scratch
+        tanh(oifg, out=oifg)
         oif *= half
         oif += half
-        multiply(f, c_prev, out=c)
-        multiply(i, g, out=tmp)
-        c += tmp
+        multiply(i_f, g_c, out=m)  # i g and f c_prev
+        c += tanh_c
         tanh(c, out=tanh_c)
         multiply(o, tanh_c, out=h)
 
     @staticmethod
     def backward(step, d_step, dh, dc, scratch):
-        o, i, f, g, a, oif, h, c_prev, _, tanh_c = step
-        do, di, df, dg, da, doif = d_step
+        oifg, oif, _, g_c, o, i, f, h, _, _, tanh_c = step
+        d_oifg, d_oif, d_if, do, di, df, dg = d_step
         tmp, one, _ = scratch
         multiply(h, tanh_c, out=tmp)
         subtract(o, tmp, out=tmp)  # o (1 - tanh(c)^2)
         tmp *= dh
         dc += tmp
-        multiply(a, a, out=da)
-        subtract(oif, doif, out=doif)
+        multiply(oifg, oifg, out=d_oifg)
+        subtract(oif, d_oif, out=d_oif)
         subtract(one, dg, out=dg)
         do *= tanh_c
         do *= dh
-        di *= g
-        df *= c_prev
-        dg *= i
+        d_if *= g_c
         di *= dc
         df *= dc
+        dg *= i
         dg *= dc
         dc *= f
 

@@ -24,7 +24,8 @@ class Recurrent:
     step is one too: h0 (H,), and c0 (H,) of a cell with memory.
 
     S of a run is (steps + 1, H + 1 + D, width): at every step [h; 1; x], so that one product with
-    [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block.
+    [W_hh, b_h, W_xh] is the whole affine part; the new h goes into the next block. A of a cell with
+    gates has at every step the pre-activations, and below them what the step before has left.
     """
 
     def __init__(self, cell, n_in, n_hidden, dtype, *, learned_start=False):
@@ -174,24 +175,23 @@ class Recurrent:
         H, P, E = self.n_hidden, len(self.cell.blocks), self.cell.memory
         self._n_columns, self._unrolled = n_columns, {}
         self._S = np.empty(self._n_rows * n_columns, self.dtype)
-        self._M = np.empty(E * H * n_columns, self.dtype)
-        self._A = np.empty(P * H * n_columns if P > 1 else 0, self.dtype)
+        self._A = np.empty((P + E) * H * n_columns if P > 1 else 0, self.dtype)
 
     def _unroll(self, start, steps, width):
         """The arrays of one run, and the views of them that every step needs."""
         H, P, E = self.n_hidden, len(self.cell.blocks), self.cell.memory
         S = _cut(self._S, start, (steps + 1, self._n_rows, width))
-        M = _cut(self._M, start, (steps + 1, E, H, width))
         if P > 1:
-            A = _cut(self._A, start, (steps + 1, P, H, width))[:-1]
-        else:  # the product goes where h goes
-            A = S[1:, None, :H]
-        pre = A.reshape(steps, P * H, width)
+            A = _cut(self._A, start, (steps + 1, P + E, H, width))
+            M = A[:, P:]
+        else:  # the product goes where h goes, and nothing else is remembered
+            A, M = S[1:, None, :H], S[:, :0]
+        pre = A[:steps].reshape(steps, -1, width)
         products = [
             list(zip(repeat(self._W[rows, cols].dot), S[:-1, cols], pre[:, rows], strict=False))
             for rows, cols in self._products
         ]
-        views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[:-1], M[1:])
+        views = map(self.cell.view, A, S[:-1, :H], S[1:, :H], M[1:])
         forward = list(zip(zip(*products, strict=True), views, strict=True))
         scratch = np.empty((H, width), self.dtype), self._one, self._half
         return Unrolled(S, M, forward, scratch)
@@ -250,9 +250,11 @@ class Recurrent:
         By the weights as they are: nothing has to be loaded, and nothing is remembered.
         """
         H, (h, *m), n = self.n_hidden, state, x.shape[1]
+        P, E = len(self.cell.blocks), self.cell.memory
         a_x, a_h = weights["W_xh"].dot(x), weights["W_hh"].dot(h)
         a_x += weights["b_h"][:, None]
-        a = np.empty((len(self._scale), n), self.dtype)
+        A = np.empty((P + E, H, n), self.dtype)
+        a = A[:P].reshape(P * H, n)
         for rows, gate, block in self._blocks:
             if block.reads == "hx":
                 np.add(a_x[gate], a_h[gate], out=a[rows])
@@ -261,12 +263,12 @@ class Recurrent:
             else:
                 np.add(a_h[gate], weights[f"b_h{block.gate}"][:, None], out=a[rows])
         a *= self._scale
-        a = a.reshape(-1, H, n)
-        new_h = np.empty((H, n), self.dtype) if len(a) > 1 else a[0]
-        new_m = np.empty((self.cell.memory, H, n), self.dtype)
+        for carried, before in zip(A[P:], m, strict=False):
+            carried[:] = before
+        new_h, new_m = np.empty((H, n), self.dtype) if P > 1 else A[0], np.empty_like(A[P:])
         scratch = np.empty((H, n), self.dtype), self._one, self._half
-        self.cell.forward(self.cell.view(a, h, new_h, m, new_m), scratch)
-        return [new_h, *new_m[:1]]
+        self.cell.forward(self.cell.view(A, h, new_h, new_m), scratch)
+        return [new_h, *new_m[: len(m)]]
 
     def backward(self, run, arrays, d_state, d_hidden, dx, shares):
         """Go back over a run, adding to the gradient of the weights, share by share of the columns.

@@ -12,11 +12,11 @@ SCRATCH = np.empty((H, B)), np.array(1.0), np.array(0.5)
 
 def unrolled_once(cell, a, h_prev, m_prev):
     """One step on copies: the new h, the new memory, and what backward needs."""
-    a, h = a.copy(), np.empty((H, B))
+    a, h = np.concatenate([a, m_prev]), np.empty((H, B))
     if len(cell.blocks) == 1:  # the layer puts pre-activations and h in one place
         h = a[0]
     m = np.empty((cell.memory, H, B))
-    step = cell.view(a, h_prev, h, m_prev, m)
+    step = cell.view(a, h_prev, h, m)
     cell.forward(step, SCRATCH)
     return h, m, step
 
