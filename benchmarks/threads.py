@@ -76,7 +76,7 @@ def print_fits(shapes, args):
             net = classifier(cell, H, batch, 1)
             fit = fit_for(args.seconds, net, X, y)
             network = make_network(net.fit(X, y)._design)
-            in_step = batch * network.n_products
+            in_step = batch * min(network.n_products)
             is_halved = in_step >= IN_STEP and T * in_step >= IN_BATCH
             table.print_row(
                 ", ".join(map(str, shape)),
@@ -93,7 +93,7 @@ def print_predictions(shapes, args):
         X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
         for cell in args.cells:
             net = classifier(cell, H, n, 1).fit(X, y)
-            in_step = min(n, 2 * BLOCK_COLUMNS) * make_network(net._design).n_products
+            in_step = min(n, 2 * BLOCK_COLUMNS) * min(make_network(net._design).n_products)
             table.print_row(
                 f"{n}, {T}, {D}, {H}",
                 cell,

@@ -119,8 +119,8 @@ class Network:
 
     @property
     def n_products(self):
-        """Multiplications of weights in one step of one sequence, in the smallest layer."""
-        return min(layer.n_products for chain in self.chains for layer in chain.layers)
+        """Multiplications of weights in one step of one sequence, layer by layer."""
+        return [layer.n_products for chain in self.chains for layer in chain.layers]
 
     @property
     def per_step(self):

@@ -17,7 +17,8 @@ from ._partner import Partner, PartnerGoneError, can_fork, shared_array
 from ._sequences import COLUMNS, Sequences, width_of
 from ._threads import at_once
 
-# Multiplications of weights from where on two gain, as benchmarks/threads.py shows.
+# Multiplications of weights from where on two gain, as benchmarks/threads.py shows; in a step and
+# a batch those of the smallest layer count.
 PRODUCTS_IN_TWO = 2_500_000  # in a step: for two threads
 PRODUCTS_OF_HALVES = 50_000, 12_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
@@ -37,13 +38,13 @@ class ParallelNetwork:
     def _are_steps_large(self, lengths, most=np.inf):
         """Whether steps gain by two threads, in the mean over time; `most` sequences at once."""
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
-        return n > 1 and n * self.whole.n_products >= PRODUCTS_IN_TWO
+        return n > 1 and n * min(self.whole.n_products) >= PRODUCTS_IN_TWO
 
     def _columns(self, lengths, are_large):
         """Slices of the columns of a batch that are summed up on their own."""
         steps, n_steps = lengths[0], lengths.sum()
         border = width_of(1 + np.searchsorted(lengths.cumsum(), n_steps / 2))
-        products = n_steps * self.whole.n_products
+        products = n_steps * min(self.whole.n_products)
         enough_in_step, enough_in_batch = PRODUCTS_OF_HALVES
         if (
             n_steps > COLUMNS * steps  # no array is narrower: fewer cost as much
@@ -66,8 +67,8 @@ class ParallelNetwork:
     @contextmanager
     def with_partner(self, rows, loss, n_epochs):
         """Within, a second process learns from halves of batches of these rows, if that pays."""
-        products = n_epochs * int(rows.sequences.lengths.sum()) * self.whole.n_products
-        if products >= PRODUCTS_OF_A_FORK and _has_two_cores():
+        n_steps = n_epochs * int(rows.sequences.lengths.sum())
+        if n_steps * sum(self.whole.n_products) >= PRODUCTS_OF_A_FORK and _has_two_cores():
             self._call_partner = partial(self._fork, rows, loss)
         try:
             yield

@@ -295,6 +295,16 @@ def test_small_fits_start_no_process_and_small_batches_are_not_halved(partners, 
         assert Watched.made.pop().answers > 1
 
 
+def test_a_fit_is_as_large_as_all_its_layers_together(partners, monkeypatch):
+    X, y = make_data()
+    steps = 3 * len(X) * T
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_A_FORK", 3 * 8 * (8 + 1 + 8) * steps)
+    make().fit(X, y)
+    assert not partners
+    make(hidden_layer_sizes=(8, 8)).fit(X, y)
+    assert len(partners) == 1
+
+
 def test_nothing_of_it_is_kept(partners):
     X, y = make_data()
     clf = make(warm_start=True).fit(X, y)
