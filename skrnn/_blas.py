@@ -3,17 +3,7 @@
 import os
 import threading
 import warnings
-from ctypes import (
-    CFUNCTYPE,
-    PYFUNCTYPE,
-    byref,
-    c_char,
-    c_char_p,
-    c_int,
-    c_void_p,
-    py_object,
-    pythonapi,
-)
+from ctypes import CFUNCTYPE, PYFUNCTYPE, byref, c_char_p, c_int, c_void_p, py_object, pythonapi
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -115,9 +105,9 @@ class ProductSum:
 
     @cached_property
     def _constants(self):
-        transposed, as_is = byref(c_char(b"T")), byref(c_char(b"N"))
-        one = _address(np.ones((), self._total.dtype))
-        return transposed, as_is, one, _address(self._total), _leading(self._total)
+        one = np.ones((), self._total.dtype)
+        constants = np.array(b"T"), np.array(b"N"), one, self._total
+        return *map(_address, constants), _leading(self._total)
 
     def adder(self, a, blocks):
         """Return a function of t that adds a @ blocks[t].T, with a (m, k) and blocks (T, n, k).
@@ -128,24 +118,10 @@ class ProductSum:
         if gemm is None:
             return partial(_add_product, self._total, a, blocks)
         # BLAS reads columns where we write rows: total.T += blocks[t] @ a.T
-        transposed, as_is, one, total, ld_total = self._constants
+        *transposes, one, total, ld_total = self._constants
         n, m, k = (byref(c_int(size)) for size in (blocks.shape[1], *a.shape))
         b, ld_b, ld_a = _address(blocks), _leading(blocks), _leading(a)
-        arguments = (
-            transposed,
-            as_is,
-            n,
-            m,
-            k,
-            one,
-            b,
-            ld_b,
-            _address(a),
-            ld_a,
-            one,
-            total,
-            ld_total,
-        )
+        arguments = *transposes, n, m, k, one, b, ld_b, _address(a), ld_a, one, total, ld_total
         first, stride = b.value, blocks.strides[0]
 
         def add(t):
