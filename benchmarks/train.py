@@ -81,6 +81,8 @@ def compare_at(shape, cell, args):
     X, y = data(*shape[:3], args.dtype)
     own, peers = sides(cell, shape, X, y, args, 1)
     torch_side = next(iter(peers["torch"].values()))
+    for side in (own, torch_side):
+        side.seconds()  # the first call of all takes longer
     epochs = max(1, round(args.seconds / max(own.seconds(), torch_side.seconds())))
     own, peers = sides(cell, shape, X, y, args, epochs)
     if args.mlp:

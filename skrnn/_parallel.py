@@ -19,7 +19,7 @@ from ._threads import at_once
 
 # Multiplications of weights from where on two gain, as benchmarks/threads.py shows; in a step and
 # a batch those of the smallest layer count.
-PRODUCTS_IN_TWO = 2_500_000  # in a step: for two threads
+PRODUCTS_IN_TWO = 1_300_000  # in a step: for two threads
 PRODUCTS_OF_HALVES = 50_000, 12_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
 
