@@ -14,12 +14,13 @@ from ._sequences import width_of
 
 
 class SequenceHead:
-    """One output a sequence, from pooled states of one chain or two, of the sizes `parts`."""
+    """One output a sequence, from pooled states of one chain or two, of equal sizes."""
 
-    def __init__(self, dense, readout, parts, lengths, mask):
+    def __init__(self, dense, readout, n_chains, lengths, mask):
         self.dense, self.n, self.width = dense, len(lengths), width_of(len(lengths))
         self.mask = None if mask is None else widen(mask, self.width)
-        self.pools = [READOUTS[readout](H, lengths, self.width, dense.dtype) for H in parts]
+        shape = dense.n_in // n_chains, lengths, self.width, dense.dtype
+        self.pools = [READOUTS[readout](*shape) for _ in range(n_chains)]
 
     def collect(self, part, run, h):
         self.pools[part].collect(run, h)

@@ -1,6 +1,6 @@
 """The network: which layers, in what order, and where their weights stand in theta."""
 
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -117,7 +117,7 @@ class Network:
         directions = 2 if self.design.bidirectional else 1
         return [directions * H for H in self.design.hidden_layer_sizes]
 
-    @property
+    @cached_property
     def n_products(self):
         """Multiplications of weights in one step of one sequence, layer by layer."""
         return [layer.n_products for chain in self.chains for layer in chain.layers]
@@ -279,8 +279,8 @@ class Network:
     def _head(self, lengths, mask):
         if self.per_step:
             return StepHead(self.dense, mask)
-        sizes = [self.design.hidden_layer_sizes[-1]] * (2 if self.design.bidirectional else 1)
-        return SequenceHead(self.dense, self.design.readout, sizes, lengths, mask)
+        n_chains = 2 if self.design.bidirectional else 1
+        return SequenceHead(self.dense, self.design.readout, n_chains, lengths, mask)
 
 
 class Unidirectional(Network):
