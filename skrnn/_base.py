@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +26,7 @@ from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._parallel import ParallelNetwork
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, is_finite, present_steps, require_valid_steps, unwrap
-from ._streams import moved, standing_of, state_of
+from ._streams import Stream, moved
 from ._training import Descent, NotFiniteError, Patience, minimize, train
 from ._validation import (
     Reading,
@@ -579,27 +580,26 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         ValueError
             If the net is bidirectional: its backward half starts at the end of a sequence.
         """
-        network = self._stream("step")
+        stream = self._stream("step")
         x = read_step(x_t, self._design.n_in, self._theta.dtype)
-        views = network.weights(self._theta)
-        before = standing_of(network, views, state, len(x))
+        before = stream.standing_of(state, len(x))
         with np.errstate(over="ignore", invalid="ignore"):
             if is_finite(x):
-                after = network.step(views, self._embed_step(x), before)
+                after = stream.step(self._embed_step(x), before)
             else:
                 require_valid_rows(x)
                 moves = ~np.isnan(x[:, 0])
                 x = self._embed_step(np.where(moves[:, None], x, 0))
-                after = moved(network.step(views, x, before), before, moves)
-            raw = network.read_out(views, after)
+                after = moved(stream.step(x, before), before, moves)
+            raw = stream.read_out(after)
             fine = is_finite(raw)
         if not fine:
             row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
             raise ValueError(f"The output for row {row} is not finite: x_t is too large. {CALM}")
-        return self._of_step(raw), state_of(network, after)
+        return self._of_step(raw), stream.state_of(after)
 
     def _stream(self, method):
-        """The net, if it can go through time step by step."""
+        """The net, if it can go through time step by step, as it was prepared for these weights."""
         if not hasattr(self, "_theta"):
             check_is_fitted(self)  # which takes longer than a step
         if self._design.bidirectional:
@@ -608,7 +608,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 "the end of a sequence, which a stream has not reached. Fit with "
                 "bidirectional=False."
             )
-        return stateless(self._design)
+        stream = STREAMS.get(self)
+        if stream is None or stream.theta is not self._theta:
+            stream = STREAMS[self] = Stream(stateless(self._design), self._theta)
+        return stream
 
     def _embed_step(self, x):
         if not self._categorical:
@@ -636,6 +639,7 @@ def calculating():
 
 
 stateless = lru_cache(make_network)  # for what needs no working memory
+STREAMS = WeakKeyDictionary()  # of estimators, as long as these live
 
 
 def set_parameters(estimator, given):

@@ -1,6 +1,7 @@
 """RNNClassifier: labels, their weights and probabilities."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -334,9 +335,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         p = inverse_link(raw)
         if self.n_outputs_ == 1 and not self._multilabel:
             p = np.hstack([inverse_link(-raw), p])
-        tiny = np.finfo(p.dtype).eps
-        np.maximum(p, tiny, out=p)
-        return np.minimum(p, 1 - tiny, out=p)
+        return p.clip(*_limits_of_probability(p.dtype), out=p)
 
     _of_step = _probabilities
 
@@ -358,3 +357,10 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         if self._loss == "multinomial_log_loss":
             return log_softmax(raw, axis=1)
         return log_expit(raw) if self._multilabel else log_expit(np.hstack([-raw, raw]))
+
+
+@cache
+def _limits_of_probability(dtype):
+    """The least and the greatest; arrays, which cost a step of a stream less than numbers."""
+    tiny = np.finfo(dtype).eps
+    return np.array(tiny), np.array(1 - tiny)

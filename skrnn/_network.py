@@ -412,22 +412,6 @@ class Unidirectional(Network):
             standing.count[rows] = batch.lengths
         return standing
 
-    def step(self, views, x, standing):
-        """Where n sequences stand after one more step x (D, n); no array is changed."""
-        layers = []
-        if self.inputs.tables:
-            x = self.inputs.forward(views, x[None])[0]
-        for (layer, own), state in zip(self.chain.of_layers(views), standing.layers, strict=True):
-            layers.append(layer.step(own, x, state))
-            x = layers[-1][0]
-        total = READOUTS[self.design.readout].fold(standing.total, x, standing.count)
-        return Standing(layers, total, standing.count + 1)
-
-    def read_out(self, views, standing):
-        """Raw outputs (n, K) of what was seen so far."""
-        h = READOUTS[self.design.readout].value(standing.total, standing.count)
-        return self.dense.forward(views, h).T
-
 
 class Bidirectional(Network):
     """Schuster & Paliwal (1997): every layer reads forward and backward, each from its own end.

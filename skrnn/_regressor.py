@@ -274,12 +274,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
                 f"{self.n_outputs_} outputs{' that are quantiles of one' * several}. Fit it to "
                 "predict the step that comes next: all features, and nothing else."
             )
-        views, future = stream.weights(self._theta), []
+        future = []
         with calculating():
             standing = make_network(self._design).after(self._theta, given.sequences)
             for _ in range(n_steps):
-                future.append(self._of_step(stream.read_out(views, standing)))
-                standing = stream.step(views, future[-1].reshape(-1, D).T, standing)
+                future.append(self._of_step(stream.read_out(standing)))
+                standing = stream.step(future[-1].reshape(-1, D).T, standing)
         future = np.stack(future, axis=1)
         bounded = np.abs(future) < np.finfo(future.dtype).max
         if not bounded.all():

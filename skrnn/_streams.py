@@ -1,28 +1,56 @@
-"""Where a stream stands, as `step` gives it to users and takes it back: one row a sequence."""
+"""Streams: one step at a time, and where sequences stand between two of them."""
 
 import numpy as np
 
 from ._network import Standing
+from ._readouts import READOUTS
 
 
-def state_of(network, standing):
-    """Arrays by name, one row a sequence."""
-    state = {
-        name: h.T
-        for names, layer in zip(network.state_names, standing.layers, strict=True)
-        for name, h in zip(names, layer, strict=True)
-    }
-    state["pooled"], state["steps"] = standing.total.T, standing.count
-    return state
+class Stream:
+    """A net in one direction that takes one step at a time, by views of the weights in theta.
 
+    It keeps nothing of what it sees, so that threads may share it. Users get a standing as a dict
+    of arrays by name, one row a sequence.
+    """
 
-def standing_of(network, views, state, n):
-    """Where n sequences stand, by what `step` gave before."""
-    if state is None:
-        return network.before(views, n)
-    _require_state(state, network.state_widths, n)
-    layers = [[state[name].T for name in names] for names in network.state_names]
-    return Standing(layers, state["pooled"].T, state["steps"])
+    def __init__(self, network, theta):
+        self.network, self.theta, self.views = network, theta, network.weights(theta)
+        self._layers = list(network.chain.of_layers(self.views))
+        self._readout = READOUTS[network.design.readout]
+
+    def step(self, x, standing):
+        """Where n sequences stand after one more step x (D, n); no array is changed."""
+        layers = []
+        if self.network.inputs.tables:
+            x = self.network.inputs.forward(self.views, x[None])[0]
+        for (layer, weights), state in zip(self._layers, standing.layers, strict=True):
+            layers.append(layer.step(weights, x, state))
+            x = layers[-1][0]
+        total = self._readout.fold(standing.total, x, standing.count)
+        return Standing(layers, total, standing.count + 1)
+
+    def read_out(self, standing):
+        """Raw outputs (n, K) of what was seen so far."""
+        h = self._readout.value(standing.total, standing.count)
+        return self.network.dense.forward(self.views, h).T
+
+    def state_of(self, standing):
+        """Where sequences stand, for users."""
+        state = {
+            name: h.T
+            for names, layer in zip(self.network.state_names, standing.layers, strict=True)
+            for name, h in zip(names, layer, strict=True)
+        }
+        state["pooled"], state["steps"] = standing.total.T, standing.count
+        return state
+
+    def standing_of(self, state, n):
+        """Where n sequences stand, by what users got before; None before the first step."""
+        if state is None:
+            return self.network.before(self.views, n)
+        _require_state(state, self.network.state_widths, n)
+        layers = [[state[name].T for name in names] for names in self.network.state_names]
+        return Standing(layers, state["pooled"].T, state["steps"])
 
 
 def _require_state(state, widths, n):

@@ -15,6 +15,7 @@ from skrnn._network import Design, make_network
 from skrnn._parallel import ParallelNetwork
 from skrnn._readouts import READOUTS
 from skrnn._sequences import Rows, Sequences
+from skrnn._streams import Stream
 
 LENGTHS = {"equal": [5, 5, 5, 5], "ragged": [3, 6, 1, 6, 4], "one": [4], "many": [2, 7, 4] * 7}
 D = 2
@@ -582,15 +583,15 @@ def test_a_step_at_a_time_gives_the_outputs_of_every_prefix(cell, readout, initi
     rng = np.random.default_rng(13)
     design = {"readout": readout, "initial_state": initial_state, "embedded": embedded}
     network, theta = make_net(cell, (4, 3), 2, rng, **design)
-    sequences, views = make_sequences([6, 6, 6], rng, coded=embedded), network.weights(theta)
-    standing = network.before(views, 3)
+    sequences, stream = make_sequences([6, 6, 6], rng, coded=embedded), Stream(network, theta)
+    standing = stream.standing_of(None, 3)
     for t in range(6):
-        standing = network.step(views, np.stack([s[t] for s in sequences], axis=1), standing)
+        standing = stream.step(np.stack([s[t] for s in sequences], axis=1), standing)
         prefixes = sequences.of(sequences.values)
         prefixes.lengths = np.full(3, t + 1)
         with one_thread:
             expected = network.outputs(theta, prefixes)
             after = network.after(theta, prefixes)
         expected = expected[t :: t + 1] if readout == "step" else expected
-        np.testing.assert_allclose(network.read_out(views, standing), expected, atol=1e-12)
-        np.testing.assert_allclose(network.read_out(views, after), expected, atol=1e-12)
+        np.testing.assert_allclose(stream.read_out(standing), expected, atol=1e-12)
+        np.testing.assert_allclose(stream.read_out(after), expected, atol=1e-12)

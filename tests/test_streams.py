@@ -1,7 +1,9 @@
 """One step at a time: `step`, `hidden_states` and `forecast`, held against whole sequences."""
 
 import copy
+import gc
 import pickle
+import weakref
 from itertools import product
 
 import numpy as np
@@ -313,6 +315,38 @@ def test_weights_written_later_are_those_of_the_next_step():
     estimator.weights_["W_ho"][:] = 0
     out, _ = estimator.step(CUBE[:, 1], state)
     np.testing.assert_array_equal(out, estimator.predict(CUBE[:, :2]))
+
+
+@pytest.mark.parametrize("make", [clf, reg])
+def test_steps_follow_every_fit(make):
+    estimator = make(warm_start=True)
+    x_t, y = CUBE[:, 0], CLASSES if make is clf else REAL
+    for learn in (estimator.partial_fit, estimator.fit, estimator.partial_fit):
+        before, _ = estimator.step(x_t)
+        learn(X, y)
+        out, _ = estimator.step(x_t)
+        assert not np.array_equal(out, before)
+        np.testing.assert_allclose(out, output(estimator, CUBE[:, :1]), **close(estimator))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+def test_a_copy_takes_steps_of_its_own(copied):
+    estimator = clf()
+    expected, _ = estimator.step(CUBE[:, 0])
+    other = copied(estimator)
+    np.testing.assert_array_equal(other.step(CUBE[:, 0])[0], expected)
+    other.weights_["W_ho"][:] = 0
+    assert not np.array_equal(other.step(CUBE[:, 0])[0], expected)
+    np.testing.assert_array_equal(estimator.step(CUBE[:, 0])[0], expected)
+
+
+def test_what_is_prepared_for_steps_ends_with_the_estimator():
+    estimator = clf()
+    estimator.step(CUBE[:, 0])
+    weights = weakref.ref(estimator._theta)
+    del estimator
+    gc.collect()
+    assert weights() is None
 
 
 @pytest.mark.parametrize("n", [1, 17, 300])
