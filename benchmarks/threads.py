@@ -17,6 +17,7 @@ from _peers import classifier, labels
 from sklearn.exceptions import ConvergenceWarning
 
 import skrnn._parallel as parallel
+from skrnn._cells import CELLS
 from skrnn._network import BLOCK_COLUMNS, make_network
 
 WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
@@ -25,7 +26,8 @@ WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
     "threads": (0, (inf, inf), inf),
     "processes": (0, (0, 0), 0),  # threads until the process is ready
 }
-IN_TWO, (IN_STEP, IN_BATCH) = parallel.PRODUCTS_IN_TWO, parallel.PRODUCTS_OF_HALVES
+IN_TWO = {cell: parallel.enough_for_two(cell) for cell in CELLS}
+IN_STEP, IN_BATCH = parallel.PRODUCTS_OF_HALVES
 SHAPES = (  # n, T, D, H, batch
     (640, 100, 1, 32, 32),
     (640, 15, 12, 64, 32),
@@ -97,7 +99,7 @@ def print_predictions(shapes, args):
             table.print_row(
                 f"{n}, {T}, {D}, {H}",
                 cell,
-                f"{in_step / 1e6:.3g}{', two' if in_step >= IN_TWO else ''}",
+                f"{in_step / 1e6:.3g}{', two' if in_step >= IN_TWO[cell] else ''}",
                 *gains(partial(net.predict_proba, X), ["threads"], args),
             )
 
@@ -111,7 +113,8 @@ def main():
     print_predictions(shapes, args)
     print_machine(
         note=f"float32; two processes from {IN_STEP / 1e6:g} million a step and "
-        f"{IN_BATCH / 1e6:g} a batch on, two threads from {IN_TWO / 1e6:g} a step on"
+        f"{IN_BATCH / 1e6:g} a batch on, two threads from {IN_TWO['rnn_tanh'] / 1e6:g} a step on, "
+        f"of cells with gates from {IN_TWO['gru'] / 1e6:g}"
     )
 
 

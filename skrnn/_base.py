@@ -23,7 +23,7 @@ from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context
 from ._losses import LOSSES
 from ._network import Design, make_network
 from ._optimizers import OPTIMIZERS, SCHEDULES
-from ._parallel import ParallelNetwork
+from ._parallel import ParallelNetwork, outputs_of
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, is_finite, present_steps, require_valid_steps, unwrap
 from ._streams import Stream, moved
@@ -505,7 +505,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
     def _raw(self, given):
         """Raw outputs (n, n_outputs_); with readout "step" of all steps that are there."""
         with calculating():
-            raw = ParallelNetwork(self._design).outputs(self._theta, given.sequences)
+            raw = outputs_of(self._design, self._theta, given.sequences)
         if not np.isfinite(raw).all():
             row = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
             of_step = np.repeat(np.arange(len(given.lengths)), given.sequences.lengths)

@@ -59,6 +59,11 @@ class Chain:
             for name, shape in layer.shapes.items()
         }
 
+    @property
+    def n_kept(self):
+        """Numbers that are kept for one step of one sequence."""
+        return sum(layer.n_kept for layer in self.layers)
+
     def of_layers(self, views):
         """Pairs of a layer and its own views, under their names without suffix."""
         for layer, names in zip(self.layers, self._names, strict=True):
@@ -100,7 +105,7 @@ class Chain:
     def plan(self, batch, max_bytes=None):
         """All steps kept if they need no more than max_bytes, else the states at some borders."""
         kept = _kept(list(self._runs(batch)))
-        a_column = sum(layer.n_kept for layer in self.layers) * self.dtype.itemsize
+        a_column = self.n_kept * self.dtype.itemsize
         if max_bytes is None or kept.room * a_column <= max_bytes:
             return kept
         a_border = sum(layer.n_hidden * layer.n_states for layer in self.layers)
@@ -111,7 +116,7 @@ class Chain:
     def plan_in_passing(self, batch, longest=None):
         """No more steps at a time than `longest`, or else than the cache holds."""
         if longest is None:
-            a_step = sum(layer.n_kept for layer in self.layers) * width_of(len(batch))
+            a_step = self.n_kept * width_of(len(batch))
             longest = max(1, BLOCK_BYTES // (a_step * self.dtype.itemsize))
         room = (longest + 1) * width_of(len(batch))
         return Plan(self._runs(batch, longest), room, keep=False)

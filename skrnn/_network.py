@@ -14,7 +14,7 @@ from ._layers import Dense, Embedding, widen
 from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, width_of
 
-BLOCK_COLUMNS = 1024
+BLOCK_COLUMNS = 1500
 ALL = slice(0, None)
 
 
@@ -536,7 +536,6 @@ def _overwritten(state, final, n):
 
 
 def _blocks(sequences):
-    """Row numbers of the sequences, longest first, so many at a time."""
+    """Row numbers of the sequences, longest first, in parts of like numbers."""
     order = sequences.longest_first()
-    for start in range(0, len(order), BLOCK_COLUMNS):
-        yield order[start : start + BLOCK_COLUMNS]
+    return np.array_split(order, -(-len(order) // BLOCK_COLUMNS))

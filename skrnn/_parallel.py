@@ -5,6 +5,7 @@ cores. This process and a fork of it learn from a batch, where that can be; else
 steps are large, or one.
 """
 
+from collections import deque
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 
@@ -12,6 +13,7 @@ import numpy as np
 from joblib import cpu_count
 
 from ._blas import one_thread
+from ._cells import CELLS
 from ._network import ALL, BLOCK_COLUMNS, make_network
 from ._partner import Partner, PartnerGoneError, can_fork, shared_array
 from ._sequences import COLUMNS, Sequences, width_of
@@ -19,26 +21,29 @@ from ._threads import at_once
 
 # Multiplications of weights from where on two gain, as benchmarks/threads.py shows; in a step and
 # a batch those of the smallest layer count.
-PRODUCTS_IN_TWO = 1_300_000  # in a step: for two threads
+PRODUCTS_IN_TWO = 1_300_000  # in a step: for two threads; twice as many of a cell with gates
 PRODUCTS_OF_HALVES = 50_000, 12_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
+
+BYTES_IDLE = 2**22  # of weights and a step
+_idle = deque(maxlen=1)
 
 
 class ParallelNetwork:
     """A network that learns and predicts by halves of the columns."""
 
     def __init__(self, design):
-        self._design, self.whole = design, make_network(design)
+        self.design, self.whole = design, make_network(design)
         self._partner, self._call_partner, self._exact = None, None, {}
 
     @cached_property
     def _halves(self):
-        return [make_network(self._design) for _ in range(2)]
+        return [make_network(self.design) for _ in range(2)]
 
     def _are_steps_large(self, lengths, most=np.inf):
         """Whether steps gain by two threads, in the mean over time; `most` sequences at once."""
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
-        return n > 1 and n * min(self.whole.n_products) >= PRODUCTS_IN_TWO
+        return n > 1 and n * min(self.whole.n_products) >= enough_for_two(self.design.cell)
 
     def _columns(self, lengths, are_large):
         """Slices of the columns of a batch that are summed up on their own."""
@@ -60,7 +65,7 @@ class ParallelNetwork:
     @property
     def _sums_up_by_columns(self):
         """Whether nothing is summed run by run, of which halves of a ragged batch have others."""
-        design = self._design
+        design = self.design
         by_run = design.readout in ("mean", "step") or design.bidirectional or design.embedded
         return not by_run
 
@@ -151,12 +156,17 @@ class ParallelNetwork:
         gradient += gradients[1]
         return sum(values)
 
+    def n_bytes(self, n):
+        """About what a prediction for n sequences needs, if it keeps a single step."""
+        n_kept = sum(chain.n_kept for chain in self.whole.chains)
+        return (self.whole.n_weights + n_kept * min(n, BLOCK_COLUMNS)) * self.whole.dtype.itemsize
+
     def outputs(self, theta, sequences):
         """Raw outputs, as those of a network."""
         if not self._are_steps_large(sequences.lengths, 2 * BLOCK_COLUMNS):
             return self.whole.outputs(theta, sequences)
         n_rows = sequences.lengths.sum() if self.whole.per_step else len(sequences)
-        out = np.empty((n_rows, self._design.n_out), self.whole.dtype)
+        out = np.empty((n_rows, self.design.n_out), self.whole.dtype)
         order, steps = sequences.longest_first(), Sequences.stacked(out, sequences.lengths)
 
         def half(i):
@@ -166,6 +176,28 @@ class ParallelNetwork:
 
         at_once(partial(half, 0), partial(half, 1))
         return out
+
+
+def enough_for_two(cell):
+    """Multiplications in a step from where on two threads gain: more where calls are many."""
+    return PRODUCTS_IN_TWO * (2 if len(CELLS[cell].gates) > 1 else 1)
+
+
+def outputs_of(design, theta, sequences):
+    """Raw outputs, by the net of the call before if that is free and of the same design.
+
+    Fresh memory costs a page fault every 4 kB, as much as half of a small prediction. One net waits
+    for the next call in a process, and none that is large.
+    """
+    network = None
+    with suppress(IndexError):
+        network = _idle.pop()  # no other thread gets it
+    if network is None or network.design != design:
+        network = ParallelNetwork(design)
+    raw = network.outputs(theta, sequences)
+    if network.n_bytes(len(sequences)) <= BYTES_IDLE:
+        _idle.append(network)
+    return raw
 
 
 def _message(rows, settings):

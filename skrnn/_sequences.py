@@ -107,7 +107,9 @@ class Sequences:
     def steps(self, run):
         """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
         times = np.arange(run.start, run.start + run.steps)[:, None]
-        rows = self.starts[: run.n] + self.stride * np.minimum(times, self.lengths[: run.n] - 1)
+        if run.ends and run.ends[0][0] < run.steps:  # what ends within repeats its last step
+            times = np.minimum(times, self.lengths[: run.n] - 1)
+        rows = self.starts[: run.n] + self.stride * times
         return self.values.take(rows, axis=0).transpose(0, 2, 1)
 
     def put(self, run, values):
@@ -124,7 +126,7 @@ class Sequences:
         """
         groups, n = [], len(self)  # of equal lengths, shortest first: length, first, last
         for length, group in groupby(reversed(self.lengths.tolist())):
-            last, n = n, n - sum(1 for _ in group)
+            last, n = n, n - len(list(group))
             groups.append((length, n, last))
         changes = {end for end, n, last in groups if exact or width_of(n) != width_of(last)}
         longest = longest or max(changes)
@@ -139,8 +141,13 @@ class Sequences:
 
 
 def width_of(n):
-    """Columns of an array that holds n sequences."""
-    return -(-n // COLUMNS) * COLUMNS
+    """Columns of an array that holds n sequences.
+
+    Not a multiple of 1024: rows 4 kB apart share lines of the first cache, and products with them
+    take up to half as long again.
+    """
+    width = -(-n // COLUMNS) * COLUMNS
+    return width + COLUMNS if width and width % 1024 == 0 else width
 
 
 def present_steps(steps):

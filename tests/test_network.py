@@ -456,6 +456,26 @@ def test_states_that_are_computed_again_give_the_same_gradient(cell, sizes, read
     np.testing.assert_allclose(again, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_many_columns_give_the_gradient_and_the_outputs_of_few(cell, readout):
+    rng = np.random.default_rng(14)
+    lengths = [3] * 1024 + [2] * 1030
+    rows = make_rows(make_sequences(lengths, rng), "squared_error", 1, rng, readout)
+    network, theta = make_net(cell, (3,), 1, rng, readout=readout)
+    parts = [rows.take(np.arange(i, len(lengths), 7)) for i in range(7)]
+    value, gradient = learn(network, theta, rows)
+    values, gradients = zip(*(learn(network, theta, part) for part in parts), strict=True)
+    assert sum(values) == pytest.approx(value, rel=1e-12)
+    expected = np.sum(gradients, axis=0)
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    outputs = rows.sequences.of(network.outputs(theta, rows.sequences))
+    for i, part in enumerate(parts):
+        few = network.outputs(theta, part.sequences)
+        own = outputs.take(slice(i, None, 7)).rows() if readout == "step" else slice(i, None, 7)
+        np.testing.assert_allclose(outputs.values[own], few, rtol=0, atol=1e-13)
+
+
 def peak_of(T, readout="last", **limits):
     rng = np.random.default_rng(8)
     network, theta = make_net("gru", (8,), 1, rng, readout=readout)

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 
 import numpy as np
 import pytest
@@ -313,3 +314,61 @@ def test_nothing_of_it_is_kept(partners):
     assert len(partners) == processes + 2
     assert os.listdir("/proc/self/fd") == files
     assert not any("partner" in name.lower() for name in vars(clf))
+
+
+# the net that waits for the next prediction ---------------------------------------------------
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    monkeypatch.setattr("skrnn._parallel._idle", deque(maxlen=1))
+    return skrnn._parallel._idle
+
+
+def predictions(clf):
+    """Of many sequences and few, in turns."""
+    X, _ = make_data(n=200)
+    return [clf.predict_proba(part) for part in (X[:3], X, X[:40, :2], X[:150], X[:3])]
+
+
+@pytest.mark.parametrize("in_two", [0, np.inf])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_net_that_served_before_gives_the_same_bits(cell, in_two, idle, monkeypatch):
+    monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", in_two)
+    X, y = make_data()
+    nets = [make(cell=cell, random_state=i).fit(X, y) for i in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr("skrnn._parallel.BYTES_IDLE", -1)
+        expected = [predictions(net) for net in nets]
+    assert not idle
+    for _ in range(2):
+        for net, outputs in zip(nets, expected, strict=True):
+            for out, again in zip(outputs, predictions(net), strict=True):
+                np.testing.assert_array_equal(again, out)
+
+
+def test_one_net_waits_and_serves_those_of_its_design(idle):
+    X, y = make_data()
+    first, second = (make(random_state=i).fit(X, y) for i in range(2))
+    other = make(cell="lstm").fit(X, y)
+    first.predict(X)
+    (waiting,) = idle
+    second.predict(X)
+    assert list(idle) == [waiting]
+    other.predict(X)
+    assert [net.design.cell for net in idle] == ["lstm"]
+
+
+def test_a_large_net_or_one_that_failed_does_not_wait(idle, monkeypatch):
+    X, y = make_data()
+    clf = make(hidden_layer_sizes=600, max_iter=1).fit(X[:2], y[:2])
+    clf.predict(X)
+    assert not idle
+    clf = make().fit(X, y)
+    clf.predict(X)
+    assert len(idle) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr("skrnn._network.Network._load", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            clf.predict(X)
+    assert not idle

@@ -6,7 +6,15 @@ import polars as pl
 import pytest
 
 from skrnn import as_sequences, pad_sequences
-from skrnn._sequences import COLUMNS, Rows, Sequences, is_finite, kind_of, present_steps
+from skrnn._sequences import (
+    COLUMNS,
+    Rows,
+    Sequences,
+    is_finite,
+    kind_of,
+    present_steps,
+    width_of,
+)
 
 
 def make(lengths, D=2, seed=0, dtype=np.float64):
@@ -39,6 +47,16 @@ def test_is_finite_whatever_the_squares_are(scale, bad, dtype):
     if bad is not None:
         values[1, 2] = bad
     assert is_finite(values) == (bad is None)
+
+
+def test_a_width_has_room_and_is_none_that_is_slow():
+    widths = [width_of(n) for n in range(2100)]
+    assert widths[0] == 0
+    assert widths == sorted(widths)
+    for n, width in enumerate(widths):
+        assert width >= n and width % COLUMNS == 0
+        assert width % 1024 or not n
+        assert width - n < COLUMNS or width - COLUMNS in (1024, 2048)
 
 
 @pytest.mark.parametrize("exact", [False, True])
