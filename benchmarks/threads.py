@@ -26,7 +26,7 @@ WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
     "threads": (0, (inf, inf), inf),
     "processes": (0, (0, 0), 0),  # threads until the process is ready
 }
-IN_TWO = {cell: parallel.enough_for_two(cell) for cell in CELLS}
+IN_TWO = {cell: parallel.enough_to_predict(cell) for cell in CELLS}
 IN_STEP, IN_BATCH = parallel.PRODUCTS_OF_HALVES
 SHAPES = (  # n, T, D, H, batch
     (640, 100, 1, 32, 32),
@@ -114,7 +114,7 @@ def main():
     print_machine(
         note=f"float32; two processes from {IN_STEP / 1e6:g} million a step and "
         f"{IN_BATCH / 1e6:g} a batch on, two threads from {IN_TWO['rnn_tanh'] / 1e6:g} a step on, "
-        f"of cells with gates from {IN_TWO['gru'] / 1e6:g}"
+        f"to predict with gates from {IN_TWO['gru'] / 1e6:g}"
     )
 
 

@@ -21,7 +21,7 @@ from ._threads import at_once
 
 # Multiplications of weights from where on two gain, as benchmarks/threads.py shows; in a step and
 # a batch those of the smallest layer count.
-PRODUCTS_IN_TWO = 1_300_000  # in a step: for two threads; twice as many of a cell with gates
+PRODUCTS_IN_TWO = 1_300_000  # in a step: for two threads
 PRODUCTS_OF_HALVES = 50_000, 12_000_000  # in a step, in a batch: for two processes
 PRODUCTS_OF_A_FORK = 5_000_000_000  # in a fit: for a process to be worth its start
 
@@ -40,10 +40,10 @@ class ParallelNetwork:
     def _halves(self):
         return [make_network(self.design) for _ in range(2)]
 
-    def _are_steps_large(self, lengths, most=np.inf):
-        """Whether steps gain by two threads, in the mean over time; `most` sequences at once."""
+    def _are_steps_large(self, lengths, enough, most=np.inf):
+        """Whether steps have `enough` multiplications in the mean; `most` sequences at once."""
         n = min(len(lengths), most) * lengths.sum() / (len(lengths) * lengths.max())
-        return n > 1 and n * min(self.whole.n_products) >= enough_for_two(self.design.cell)
+        return n > 1 and n * min(self.whole.n_products) >= enough
 
     def _columns(self, lengths, are_large):
         """Slices of the columns of a batch that are summed up on their own."""
@@ -106,7 +106,7 @@ class ParallelNetwork:
     def loss_and_gradient(self, theta, gradient, rows, loss, **settings):
         """Loss of a batch and its gradient, as those of a network."""
         lengths = rows.sequences.lengths
-        are_large = self._are_steps_large(lengths)
+        are_large = self._are_steps_large(lengths, PRODUCTS_IN_TWO)
         columns = self._columns(lengths, are_large)
         halves = partial(_parts, columns, rows, loss, settings)
         if len(columns) == 2:
@@ -163,7 +163,8 @@ class ParallelNetwork:
 
     def outputs(self, theta, sequences):
         """Raw outputs, as those of a network."""
-        if not self._are_steps_large(sequences.lengths, 2 * BLOCK_COLUMNS):
+        enough, most = enough_to_predict(self.design.cell), 2 * BLOCK_COLUMNS
+        if not self._are_steps_large(sequences.lengths, enough, most):
             return self.whole.outputs(theta, sequences)
         n_rows = sequences.lengths.sum() if self.whole.per_step else len(sequences)
         out = np.empty((n_rows, self.design.n_out), self.whole.dtype)
@@ -178,8 +179,8 @@ class ParallelNetwork:
         return out
 
 
-def enough_for_two(cell):
-    """Multiplications in a step from where on two threads gain: more where calls are many."""
+def enough_to_predict(cell):
+    """Multiplications in a step for two threads to predict: more for the many calls of gates."""
     return PRODUCTS_IN_TWO * (2 if len(CELLS[cell].gates) > 1 else 1)
 
 
