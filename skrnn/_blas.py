@@ -3,7 +3,17 @@
 import os
 import threading
 import warnings
-from ctypes import CFUNCTYPE, PYFUNCTYPE, byref, c_char_p, c_int, c_void_p, py_object, pythonapi
+from ctypes import (
+    CFUNCTYPE,
+    PYFUNCTYPE,
+    byref,
+    c_char,
+    c_char_p,
+    c_int,
+    c_void_p,
+    py_object,
+    pythonapi,
+)
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -107,7 +117,7 @@ class ProductSum:
     def _constants(self):
         one = np.ones((), self._total.dtype)
         constants = np.array(b"T"), np.array(b"N"), one, self._total
-        return *map(_address, constants), _leading(self._total)
+        return *map(_pointer, constants), _leading(self._total)
 
     def adder(self, a, blocks):
         """Return a function of t that adds a @ blocks[t].T, with a (m, k) and blocks (T, n, k).
@@ -120,9 +130,10 @@ class ProductSum:
         # BLAS reads columns where we write rows: total.T += blocks[t] @ a.T
         *transposes, one, total, ld_total = self._constants
         n, m, k = (byref(c_int(size)) for size in (blocks.shape[1], *a.shape))
-        b, ld_b, ld_a = _address(blocks), _leading(blocks), _leading(a)
-        arguments = *transposes, n, m, k, one, b, ld_b, _address(a), ld_a, one, total, ld_total
-        first, stride = b.value, blocks.strides[0]
+        first, stride = _address(blocks), blocks.strides[0]
+        b, ld_b, ld_a = c_void_p(first), _leading(blocks), _leading(a)
+        b.kept = blocks
+        arguments = *transposes, n, m, k, one, b, ld_b, _pointer(a), ld_a, one, total, ld_total
 
         def add(t):
             b.value = first + t * stride
@@ -132,10 +143,14 @@ class ProductSum:
 
 
 def _address(values):
-    """Where they are in memory, which is kept as long as the address."""
-    address = c_void_p(values.__array_interface__["data"][0])
-    address.kept = values
-    return address
+    return values.__array_interface__["data"][0]
+
+
+def _pointer(values):
+    """To where they are in memory, which is kept as long as the pointer; ready to be passed."""
+    first = c_char.from_address(_address(values))
+    first.kept = values
+    return byref(first)
 
 
 def _leading(values):
