@@ -143,6 +143,7 @@ class ProductSum:
 
 
 def _address(values):
+    """Where they are in memory."""
     return values.__array_interface__["data"][0]
 
 

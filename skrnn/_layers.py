@@ -343,6 +343,11 @@ class Dense:
         weights["W_ho"][:] = rng.uniform(-bound, bound, weights["W_ho"].shape)
         weights["b_o"][:] = 0
 
+    def products(self, weights):
+        """As those of a recurrent layer: of columns, of stacks of them, and of the way back."""
+        W = weights["W_ho"]
+        return [(W.dot, self.n_in), (W.__matmul__, self.n_in), (W.T.__matmul__, self.n_out)]
+
     def forward(self, weights, h):
         product = np.dot if h.ndim == 2 else np.matmul  # the first takes no stacks, and less time
         return product(weights["W_ho"], h) + weights["b_o"][:, None]

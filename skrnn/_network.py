@@ -147,8 +147,7 @@ class Network:
         for chain in self.chains:
             for layer in chain.layers:
                 yield from layer.products()
-        yield views["W_ho"].__matmul__, views["W_ho"].shape[1]
-        yield views["W_ho"].T.__matmul__, views["W_ho"].shape[0]
+        yield from self.dense.products(views)
 
     def is_penalized(self):
         """Which entries of theta are weights, 1; biases, embeddings and states are not, 0."""
