@@ -360,8 +360,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
     def _train(self, network, theta, rows, held_out, rng, goes_on, max_iter, watch):
         """Let the solver lower the loss, in place on theta."""
         try:
-            beside = network.with_partner(rows, self._loss_function(), max_iter)
-            with calculating(), beside:
+            with calculating():
                 if self.solver == "lbfgs":
                     history = self._minimize(network, theta, rows, max_iter, watch)
                 else:

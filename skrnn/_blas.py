@@ -2,7 +2,6 @@
 
 import os
 import threading
-import warnings
 from ctypes import (
     CFUNCTYPE,
     PYFUNCTYPE,
@@ -69,16 +68,6 @@ class _OneThread:
     def outside(self):
         """Threads that BLAS has outside of the guard, in each of its pools."""
         return min(self._counts, default=1)
-
-    def fork(self):
-        """os.fork, but a child that is forked inside the guard stays there."""
-        with self._lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of threads that a child lacks
-            depth, self._depth = self._depth, 0
-            try:
-                return os.fork()
-            finally:
-                self._depth = depth
 
     def forget(self):
         """Start afresh in a forked child, where no other thread survives to leave the guard."""

@@ -73,25 +73,22 @@ class Chain:
         for layer, own in self.of_layers(views):
             layer.load(own)
 
-    def begin_sums(self, n):
+    def begin_sums(self):
         for layer in self.layers:
-            layer.begin_sums(n)
+            layer.begin_sums()
 
-    def unload(self, shares):
-        for i, share in enumerate(shares):
-            for layer, own in self.of_layers(share.gradient):
-                layer.unload(i, own)
+    def unload(self, gradient):
+        for layer, own in self.of_layers(gradient):
+            layer.unload(own)
 
     def start(self, views, n):
         """States before the first step."""
         return [layer.start(own, n) for layer, own in self.of_layers(views)]
 
-    def learn_start(self, shares, d_states, n, first=0):
+    def learn_start(self, gradient, d_states, n, first=0):
         """Learn from the gradients of the states of columns `first` to n."""
-        for columns, gradient in shares:
-            own = slice(max(first, columns.start), columns.stop)
-            for (layer, views), d_state in zip(self.of_layers(gradient), d_states, strict=True):
-                layer.learn_start(views, [d[:, :n][:, own] for d in d_state])
+        for (layer, views), d_state in zip(self.of_layers(gradient), d_states, strict=True):
+            layer.learn_start(views, [d[:, first:n] for d in d_state])
 
     def top(self, arrays):
         """States of the top layer after every step of a run, (steps, H, width)."""
@@ -157,14 +154,13 @@ class Chain:
             layer.forward(run, arrays[i], x, states[i])
             x = layer.hidden(arrays[i])
 
-    def backward(self, trail, source, d_hidden, shares, send=None):
+    def backward(self, trail, source, d_hidden, send=None):
         """Go back over a trail; return the gradient of the states before its first step.
 
         `d_hidden(run, h)` gives {t: (columns, dL/dh_t)} for the top layer's h (steps, H, width);
         `send(run, dx)` gets that of the inputs.
         """
         d_states = [layer.zero_state(0) for layer in self.layers]
-        columns = [share.columns for share in shares]
         latest = trail.runs[-1][0]
         for run, arrays, states in reversed(trail.runs):
             if not trail.plan.keep and run is not latest:
@@ -174,7 +170,7 @@ class Chain:
             for i, layer in reversed(list(enumerate(self.layers))):
                 wanted = i or send is not None
                 dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if wanted else None
-                layer.backward(run, arrays[i], d_states[i], above, dx, columns)
+                layer.backward(run, arrays[i], d_states[i], above, dx)
                 if i:
                     if source.masks[i - 1] is not None:
                         dx[:, :, : run.n] *= source.masks[i - 1][:, : run.n]

@@ -3,7 +3,7 @@
 While a batch is gone through, `collect(part, run, h)` gets the states of a run, h (steps, H,
 width), of the chain number `part` at the top. `turn(work)` stands between the way there and the way
 back. `d_hidden(part, run, h)` then gives {t: (columns, dL/dh_t)}, and adds to the gradient of the
-readout's weights. `values` are the losses of the shares at the end.
+readout's weights. `value` is the loss at the end.
 """
 
 import numpy as np
@@ -38,13 +38,8 @@ class SequenceHead:
         h, weight = self._masked_states(), work.rows.weight.T / work.total
         o = self.dense.forward(work.weights, h)[:, : self.n]
         d_o = np.zeros((len(o), self.width), o.dtype)
-        self.values = []
-        for columns, gradient in work.shares:
-            value, d_o[:, : self.n][:, columns] = work.loss.value_and_gradient(
-                y[:, columns], o[:, columns], weight[..., columns]
-            )
-            self.values.append(value)
-            self.dense.learn(gradient, h[:, columns], d_o[:, columns])
+        self.value, d_o[:, : self.n] = work.loss.value_and_gradient(y, o, weight)
+        self.dense.learn(work.gradient, h, d_o)
         d = self.dense.backward(work.weights, d_o)
         d = d if self.mask is None else d * self.mask
         self._d = d.reshape(len(self.pools), -1, self.width)
@@ -66,7 +61,7 @@ class StepHead:
         """Nothing is pooled."""
 
     def turn(self, work):
-        rows, self.values = work.rows, [0.0] * len(work.shares)
+        rows, self.value = work.rows, 0.0
         self._work, self._targets = work, rows.sequences.of(rows.targets)
         self._row_weights = rows.sequences.of(rows.weight.reshape(len(rows.weight), -1))
 
@@ -84,15 +79,10 @@ class StepHead:
             widen(values.steps(run), run.width) for values in (self._targets, self._row_weights)
         )
         weight *= self._scale(run)
-        d_o = np.empty_like(o)
-        for i, (columns, gradient) in enumerate(work.shares):
-            own = (..., columns)
-            value, d = work.loss.value_and_gradient(
-                *(_columns(values[own]) for values in (y, o, weight))
-            )
-            self.values[i] += value
-            d_o[own] = d.reshape(len(d), run.steps, -1).swapaxes(0, 1)
-            self.dense.learn(gradient, h[own], d_o[own])
+        value, d = work.loss.value_and_gradient(*map(_columns, (y, o, weight)))
+        self.value += value
+        d_o = np.ascontiguousarray(d.reshape(len(d), run.steps, -1).swapaxes(0, 1))
+        self.dense.learn(work.gradient, h, d_o)
         d = self.dense.backward(work.weights, d_o)
         return d if mask is None else d * mask
 

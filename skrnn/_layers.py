@@ -48,12 +48,14 @@ class Recurrent:
         scales = np.array([block.scale for block in cell.blocks], self.dtype)
         self._scale = scales.repeat(H)[:, None]
         self._one, self._half = np.ones((), self.dtype), np.full((), 0.5, self.dtype)
-        self._W, self._sums, self._n_columns, self._unrolled = None, [], 0, {}
+        self._W, self._n_columns, self._unrolled = None, 0, {}
 
     def _allocate_weights(self):
         """What `load` packs."""
         H, n_rows = self.n_hidden, len(self.cell.blocks) * self.n_hidden
         self._W = np.zeros((n_rows, self._n_rows), self.dtype)
+        self._dW = np.empty_like(self._W)
+        self._sums = [ProductSum(self._dW[rows, cols]) for rows, cols in self._products]
         self._W_h_T = np.empty((H, self._reads_h.stop), self.dtype)
         self._W_x_T = np.empty((self.n_in, n_rows - self._reads_x.start), self.dtype)
 
@@ -131,24 +133,13 @@ class Recurrent:
         self._W_x_T[:] = W[self._reads_x, H + 1 :].T
         W *= self._scale
 
-    def products(self):
-        """Functions of columns, and how many rows these have: what `load` packed, times them."""
-        for rows, cols in self._products:
-            yield self._W[rows, cols].dot, cols.stop - cols.start
-        for W_T in (self._W_h_T, self._W_x_T):
-            yield W_T.dot, W_T.shape[1]
+    def begin_sums(self):
+        """Begin the sums of products that `backward` adds to."""
+        self._dW.fill(0)
 
-    def begin_sums(self, n):
-        """Begin n sums of products, each over a share of the columns."""
-        while len(self._sums) < n:
-            dW = np.empty_like(self._W)
-            self._sums.append((dW, [ProductSum(dW[rows, cols]) for rows, cols in self._products]))
-        for dW, _ in self._sums[:n]:
-            dW.fill(0)
-
-    def unload(self, i, gradient):
-        """Write the gradient of share i that `backward` summed up into the named views of it."""
-        H, (dW, _) = self.n_hidden, self._sums[i]
+    def unload(self, gradient):
+        """Write the gradient that `backward` summed up into the named views of it."""
+        H, dW = self.n_hidden, self._dW
         for rows, gate, block in self._blocks:
             if "h" in block.reads:
                 gradient["W_hh"][gate] = dW[rows, :H]
@@ -270,8 +261,8 @@ class Recurrent:
         self.cell.forward(self.cell.view(A, h, new_h, new_m), scratch)
         return [new_h, *new_m[: len(m)]]
 
-    def backward(self, run, arrays, d_state, d_hidden, dx, shares):
-        """Go back over a run, adding to the gradient of the weights, share by share of the columns.
+    def backward(self, run, arrays, d_state, d_hidden, dx):
+        """Go back over a run, adding to the gradient of the weights.
 
         d_state is the gradient of the state after the run, and becomes that of the state before;
         d_hidden {t: (columns, dL/dh_t)} what comes from above; dx (steps, D, width) is written, or
@@ -283,10 +274,8 @@ class Recurrent:
         da = np.empty((len(self._W), run.width), self.dtype)
         da_h, da_x = da[self._reads_h], da[self._reads_x]
         sums = [
-            product.adder(da[rows, columns], arrays.S[:, cols, columns])
-            for columns, (_, products) in zip(shares, self._sums, strict=False)
-            if columns.start < run.width
-            for product, (rows, cols) in zip(products, self._products, strict=True)
+            product.adder(da[rows], arrays.S[:, cols])
+            for product, (rows, cols) in zip(self._sums, self._products, strict=True)
         ]
         d_step = self.cell.view_gradient(da.reshape(-1, H, run.width))
         backward, scratch, keeps_h = self.cell.backward, arrays.scratch, self.cell.keeps_h
@@ -342,11 +331,6 @@ class Dense:
         bound = np.sqrt(6 / (self.n_in + self.n_out))
         weights["W_ho"][:] = rng.uniform(-bound, bound, weights["W_ho"].shape)
         weights["b_o"][:] = 0
-
-    def products(self, weights):
-        """As those of a recurrent layer: of columns, of stacks of them, and of the way back."""
-        W = weights["W_ho"]
-        return [(W.dot, self.n_in), (W.__matmul__, self.n_in), (W.T.__matmul__, self.n_out)]
 
     def forward(self, weights, h):
         product = np.dot if h.ndim == 2 else np.matmul  # the first takes no stacks, and less time

@@ -15,7 +15,6 @@ from ._readouts import READOUTS
 from ._sequences import Rows, Sequences, width_of
 
 BLOCK_COLUMNS = 1500
-ALL = slice(0, None)
 
 
 class Design(NamedTuple):
@@ -50,18 +49,11 @@ class Draws(NamedTuple):
         return Draws(masks, starts)
 
 
-class Share(NamedTuple):
-    """Columns of a batch, and named views of the gradient that is summed over them alone."""
-
-    columns: slice
-    gradient: dict
-
-
 class Work(NamedTuple):
-    """One call of `loss_and_gradient`: named views of theta, shares of the gradient, the batch."""
+    """One call of `loss_and_gradient`: named views of theta and of the gradient, the batch."""
 
     weights: dict
-    shares: list
+    gradient: dict
     rows: Rows
     draws: Draws
     loss: object
@@ -141,14 +133,6 @@ class Network:
         self.dense.initialize(views, rng)
         return theta.astype(self.dtype)
 
-    def products(self, theta):
-        """Functions of columns, one for each product with weights, and how many rows these have."""
-        views = self._load(theta)
-        for chain in self.chains:
-            for layer in chain.layers:
-                yield from layer.products()
-        yield from self.dense.products(views)
-
     def is_penalized(self):
         """Which entries of theta are weights, 1; biases, embeddings and states are not, 0."""
         mask = np.zeros(self.n_weights, self.dtype)
@@ -186,7 +170,6 @@ class Network:
         draws=None,
         bptt_steps=None,
         max_bytes=None,
-        columns=(ALL,),
     ):
         """Loss of a batch, sorted longest first; its gradient goes into `gradient`.
 
@@ -194,24 +177,18 @@ class Network:
         over no more steps than these (Williams & Peng 1990): those before the end of each sequence
         for the readout "last", else those since the start of a window. If the arrays of all steps
         would need more than `max_bytes`, the states at about sqrt(T) of them are kept and the
-        others computed again (Chen et al. 2016). Loss and gradient are those of each of `columns`,
-        which are slices, added up.
+        others computed again (Chen et al. 2016).
         """
         views, draws = self._load(theta), draws or self._undrawn
-        parts = [gradient, *(np.empty_like(gradient) for _ in columns[1:])]
-        for part in parts:
-            part.fill(0)
-        shares = [Share(own, self.weights(part)) for own, part in zip(columns, parts, strict=True)]
-        work = Work(views, shares, rows, draws, loss, total)
+        gradient.fill(0)
+        work = Work(views, self.weights(gradient), rows, draws, loss, total)
         head = self._head(rows.sequences.lengths, draws.masks[-1])
         for chain in self.chains:
-            chain.begin_sums(len(shares))
+            chain.begin_sums()
         self._learn(work, head, bptt_steps, max_bytes)
         for chain in self.chains:
-            chain.unload(shares)
-        for part in parts[1:]:
-            gradient += part
-        return sum(head.values)
+            chain.unload(work.gradient)
+        return head.value
 
     def outputs(self, theta, sequences):
         """Raw outputs (n, K); of the readout "step" for all steps, sequence by sequence."""
@@ -268,10 +245,7 @@ class Network:
             return None
 
         def learn(run, dx):
-            x = sequences.steps(run)
-            for columns, gradient in work.shares:
-                own = (..., columns)
-                self.inputs.learn(gradient, x[own], dx[:, :, : run.n][own])
+            self.inputs.learn(work.gradient, sequences.steps(run), dx[:, :, : run.n])
 
         return learn
 
@@ -330,10 +304,9 @@ class Unidirectional(Network):
             trail,
             self._source(work, sequences),
             partial(head.d_hidden, 0),
-            work.shares,
             self._learn_embedding(work, sequences),
         )
-        self.chain.learn_start(work.shares, d_start, len(sequences), first)
+        self.chain.learn_start(work.gradient, d_start, len(sequences), first)
 
     def _learn_ends(self, work, head, start, k, max_bytes):
         """Keep the last k steps of every sequence; those before give a state, no gradient."""
@@ -447,8 +420,8 @@ class Bidirectional(Network):
                 else:
                     send = self._learn_embedding(work, _turned(batch, part))
                 source, trail = ways[i][part]
-                d_start = chain.backward(trail, source, d_hidden, work.shares, send)
-                chain.learn_start(work.shares, d_start, len(batch))
+                d_start = chain.backward(trail, source, d_hidden, send)
+                chain.learn_start(work.gradient, d_start, len(batch))
             if i:
                 d_states = below.of(
                     below.values[:, : pair[0].n_in] + below.values[:, pair[0].n_in :]
