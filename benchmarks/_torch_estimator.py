@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
-from skrnn._training import Patience
+from skrnn._training.early_stopping import Patience
 
 
 class TorchEstimator:

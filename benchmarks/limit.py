@@ -21,11 +21,12 @@ from _common import (
     print_summary,
 )
 
-from skrnn._blas import ProductSum, one_thread
-from skrnn._cells import CELLS
-from skrnn._losses import LOSSES
-from skrnn._network import Design, make_network
-from skrnn._sequences import Rows, Sequences
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import Sequences
+from skrnn._nn.blas import ProductSum, one_thread
+from skrnn._nn.cells import CELLS
+from skrnn._nn.losses import LOSSES
+from skrnn._nn.network import Design, make_network
 
 SIZES = (32, 64, 128, 256)
 T, D, N_CLASSES = 100, 8, 3

@@ -16,9 +16,9 @@ from _common import Side, Table, alternate, options, parse, print_machine, ratio
 from _peers import classifier, labels
 from sklearn.exceptions import ConvergenceWarning
 
-import skrnn._parallel as parallel
-from skrnn._cells import CELLS
-from skrnn._network import BLOCK_COLUMNS, make_network
+import skrnn._parallel.shards as parallel
+from skrnn._nn.cells import CELLS
+from skrnn._nn.network import BLOCK_COLUMNS, make_network
 
 WAYS = {  # PRODUCTS_IN_TWO, PRODUCTS_OF_HALVES, PRODUCTS_OF_A_FORK
     "one": (inf, (inf, inf), inf),

@@ -8,52 +8,70 @@ import pytest
 
 import skrnn
 
-LEVELS = {
-    "_blas": 0,
-    "_cells": 0,
-    "_compat": 0,
-    "_docs": 0,
-    "_losses": 0,
-    "_optimizers": 0,
-    "_sequences": 0,
-    "_threads": 0,
-    "_training": 0,
-    "_watch": 0,
-    "_readouts": 0,
-    "_layers": 1,
-    "_partner": 1,
-    "_validation": 1,
-    "_chain": 2,
-    "_heads": 2,
-    "_network": 3,
-    "_parallel": 4,
-    "_streams": 4,
-    "_base": 5,
-    "_classifier": 6,
-    "_regressor": 6,
-}
 FOLDER = Path(skrnn.__file__).parent
+LEVELS = (  # from the bottom up: a module imports from earlier lines only
+    ("_compat", "_data.sequences", "_nn.blas", "_nn.cells", "_nn.embedding", "_nn.linear"),
+    ("_data.samples", "_data.containers", "_nn.losses", "_nn.pooling", "_parallel.threads"),
+    ("_training.optimizers", "_training.schedules", "_training.early_stopping"),
+    ("_training.monitor", "_estimators.parameters"),
+    ("_data.validation", "_nn.recurrent", "_training.loops"),
+    ("_nn.stack", "_nn.heads"),
+    ("_nn.network",),
+    ("_nn.streaming", "_parallel.shards"),
+    ("_estimators.base",),
+    ("_estimators.classifier", "_estimators.regressor"),
+    ("preprocessing._containers", "datasets._japanese_vowels", "datasets._synthetic"),
+    ("preprocessing._base", "preprocessing._windows"),
+    ("preprocessing._sequence_shortener", "preprocessing._step_imputer"),
+    ("preprocessing._sequence_padder", "preprocessing._step_transformer"),
+    ("preprocessing._token_encoder",),
+    ("preprocessing._long",),
+)
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+PACKAGES = {path.parent for path in FOLDER.rglob("__init__.py")}
 
 
-def imported_siblings(path):
+def name_of(path):
+    return ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+
+
+def imports(path):
+    """Imports of a file, anywhere in it: the module, and what is imported from it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-            yield node.module
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield from ((node.module, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, alias.name) for alias in node.names)
 
 
 def test_every_module_has_a_level():
-    assert {path.stem for path in FOLDER.glob("_[a-z]*.py")} == set(LEVELS)
+    modules = {name_of(path) for path in FOLDER.rglob("*.py") if path.stem != "__init__"}
+    assert modules == set(LEVEL)
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", LEVEL)
 def test_imports_point_down(name):
-    for imported in imported_siblings(FOLDER / f"{name}.py"):
-        assert LEVELS[imported] < LEVELS[name], f"{name} imports {imported}"
+    for names in imports(FOLDER.joinpath(*name.split(".")).with_suffix(".py")):
+        for short in (full.removeprefix("skrnn.") for full in names):
+            assert LEVEL.get(short, -1) < LEVEL[name], f"{name} imports {short}"
 
 
-@pytest.mark.parametrize("name", [name for name, level in LEVELS.items() if level < 5])
-def test_only_the_estimators_know_the_base_classes(name):
-    text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("package", sorted(PACKAGES), ids=lambda path: path.name)
+def test_no_module_imports_through_a_package(package):
+    """An import of names from `skrnn` itself, or from a sub-package, would hide what it needs."""
+    packages = {"skrnn"} | {f"skrnn.{folder.name}" for folder in PACKAGES - {FOLDER}}
+    for path in package.glob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        imported = {module for module, _ in imports(path)} & packages
+        assert not imported, f"{path} imports {imported}"
+
+
+@pytest.mark.parametrize("name", [n for n in LEVEL if n.startswith(("_data", "_nn", "_training"))])
+def test_only_estimators_and_transformers_know_the_base_classes(name):
+    path = FOLDER.joinpath(*name.split(".")).with_suffix(".py")
+    text = path.read_text(encoding="utf-8")
     assert "BaseEstimator" not in text and "ClassifierMixin" not in text
 
 

@@ -8,7 +8,7 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn._cells import CELLS
+from skrnn._nn.cells import CELLS
 
 # Seeded: where nothing bounds the outputs, some starts get to logits so large that probabilities
 # round to the same number, and check_classifier_multioutput wants them in the order of the logits.

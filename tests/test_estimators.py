@@ -26,7 +26,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from threadpoolctl import ThreadpoolController
 
 from skrnn import RNNClassifier, RNNRegressor, pad_sequences
-from skrnn._cells import CELLS
+from skrnn._nn.cells import CELLS
 from skrnn.preprocessing import StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -342,11 +342,12 @@ def test_balanced_labels_weigh_the_same_each_by_itself():
     )
 
 
-def test_weights_of_labels_are_those_of_one_thread_in_two(monkeypatch):
+def test_weights_of_labels_are_those_of_the_whole_in_parts(monkeypatch):
     X, Y = make_multilabel()
     params = {"class_weight": [{1: 3.0}, {0: 2.0}], "max_iter": 2}
     expected = output(fitted("classifier", X, Y, **params), X)
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_IN_TWO", 0)
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
     np.testing.assert_allclose(
         output(fitted("classifier", X, Y, **params), X), expected, rtol=1e-9, atol=1e-12
     )

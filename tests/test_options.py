@@ -13,8 +13,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils import shuffle
 
 from skrnn import RNNClassifier, RNNRegressor, pad_sequences
-from skrnn._cells import CELLS
-from skrnn._readouts import READOUTS
+from skrnn._nn.cells import CELLS
+from skrnn._nn.pooling import READOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

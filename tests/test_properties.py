@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
-from skrnn._losses import REGRESSION_LOSSES
-from skrnn._optimizers import OPTIMIZERS, SCHEDULES
+from skrnn._nn.losses import REGRESSION_LOSSES
+from skrnn._training.optimizers import OPTIMIZERS
+from skrnn._training.schedules import SCHEDULES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

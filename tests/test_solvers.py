@@ -10,9 +10,11 @@ import scipy.optimize
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skrnn import RNNClassifier, RNNRegressor, _base
-from skrnn._optimizers import OPTIMIZERS, SCHEDULES
-from skrnn._validation import _FINE_WITH_LBFGS
+from skrnn import RNNClassifier, RNNRegressor
+from skrnn._data.validation import _FINE_WITH_LBFGS
+from skrnn._estimators import base as _base
+from skrnn._training.optimizers import OPTIMIZERS
+from skrnn._training.schedules import SCHEDULES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

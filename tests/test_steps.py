@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
-from skrnn._cells import CELLS
+from skrnn._nn.cells import CELLS
 from skrnn.preprocessing import StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -13,8 +13,8 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
-from skrnn._cells import CELLS
-from skrnn._readouts import READOUTS
+from skrnn._nn.cells import CELLS
+from skrnn._nn.pooling import READOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

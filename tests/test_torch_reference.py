@@ -7,13 +7,16 @@ import pytest
 from scipy.special import expit, softmax
 
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn._blas import one_thread
-from skrnn._losses import LOSSES
-from skrnn._network import Design, make_network
-from skrnn._optimizers import Adam, Constant
-from skrnn._sequences import Rows, Sequences
-from skrnn._training import Descent, Patience, train
-from skrnn._watch import Silence
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import Sequences
+from skrnn._nn.blas import one_thread
+from skrnn._nn.losses import LOSSES
+from skrnn._nn.network import Design, make_network
+from skrnn._training.early_stopping import Patience
+from skrnn._training.loops import Descent, train
+from skrnn._training.monitor import Silence
+from skrnn._training.optimizers import Adam
+from skrnn._training.schedules import Constant
 
 FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
 OPTIONS = sorted((Path(__file__).parent / "reference" / "options").glob("*.npz"))

@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
-from skrnn._sequences import Sequences, present_steps, require_no_infinity
-from skrnn._validation import read_steps, unchanged_on_error
+from skrnn._data.containers import require_no_infinity
+from skrnn._data.sequences import Sequences, present_steps
+from skrnn._data.validation import read_steps, unchanged_on_error
 from skrnn.preprocessing._containers import frame_of, like_sequences, like_table
 
 

@@ -3,7 +3,7 @@
 import narwhals as nw
 import numpy as np
 
-from skrnn._sequences import items_of, unwrap
+from skrnn._data.containers import items_of, unwrap
 
 
 def like_container(X, parts):

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import fit_context
-from skrnn._sequences import items_of
+from skrnn._data.containers import items_of
 
 
 class FromLong(NamedTuple):

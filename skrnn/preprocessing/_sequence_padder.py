@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, StrOptions
-from skrnn._sequences import Sequences, as_sequences
+from skrnn._data.containers import as_sequences
+from skrnn._data.sequences import Sequences
 from skrnn.preprocessing._base import SequenceTransformer, without_padding
 
 

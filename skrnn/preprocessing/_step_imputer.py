@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 
 from skrnn._compat import Interval, StrOptions
-from skrnn._sequences import Sequences
+from skrnn._data.sequences import Sequences
 from skrnn.preprocessing._base import SequenceTransformer, without_padding
 
 

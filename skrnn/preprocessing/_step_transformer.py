@@ -16,8 +16,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import HasMethods, fit_context
-from skrnn._sequences import items_of, present_steps
-from skrnn._validation import check_sample_weight, read_steps, unchanged_on_error
+from skrnn._data.containers import items_of
+from skrnn._data.sequences import present_steps
+from skrnn._data.validation import check_sample_weight, read_steps, unchanged_on_error
 from skrnn.preprocessing._base import SequenceTransformer
 from skrnn.preprocessing._containers import like_sequences, like_table
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, Options, RealNotInt, StrOptions, fit_context
-from skrnn._sequences import as_sequences, unwrap
+from skrnn._data.containers import as_sequences, unwrap
 from skrnn.preprocessing._containers import like_container
 
 

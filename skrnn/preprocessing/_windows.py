@@ -11,8 +11,8 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
-from skrnn._sequences import kind_of, stack_items, unwrap
-from skrnn._validation import read_table
+from skrnn._data.containers import kind_of, stack_items, unwrap
+from skrnn._data.validation import read_table
 
 
 class Windows(NamedTuple):

@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._cells import CELLS
-from ._chain import Chain, Input
-from ._heads import SequenceHead, StepHead
-from ._layers import Dense, Embedding, widen
-from ._readouts import READOUTS
-from ._sequences import Rows, Sequences, width_of
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import Sequences, width_of
+from skrnn._nn.cells import CELLS
+from skrnn._nn.embedding import Embedding
+from skrnn._nn.heads import SequenceHead, StepHead
+from skrnn._nn.linear import Dense
+from skrnn._nn.pooling import READOUTS
+from skrnn._nn.recurrent import widen
+from skrnn._nn.stack import Chain, Input
 
 BLOCK_COLUMNS = 1500
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skrnn._optimizers import SCHEDULES, SGD
-from skrnn._training import Descent, NotFiniteError, Patience, _Objective, minimize, train
-from skrnn._watch import Silence
+from skrnn._training.early_stopping import Patience
+from skrnn._training.loops import Descent, NotFiniteError, _Objective, minimize, train
+from skrnn._training.monitor import Silence
+from skrnn._training.optimizers import SGD
+from skrnn._training.schedules import SCHEDULES
 
 
 class Recorder(Silence):

@@ -14,10 +14,10 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ._base import BaseRNN, set_parameters
-from ._compat import StrOptions, fit_context
-from ._docs import document
-from ._validation import check_target, unavailable_with_lbfgs
+from skrnn._compat import StrOptions, fit_context
+from skrnn._data.validation import check_target, unavailable_with_lbfgs
+from skrnn._estimators.base import BaseRNN, set_parameters
+from skrnn._estimators.parameters import document
 
 
 @document

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from skrnn._threads import in_threads
+from skrnn._parallel.threads import in_threads
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, 9])

@@ -11,7 +11,7 @@ from sklearn.metrics import (
     mean_squared_error,
 )
 
-from skrnn._losses import LOSSES, REGRESSION_LOSSES, weighted_quantiles
+from skrnn._nn.losses import LOSSES, REGRESSION_LOSSES, weighted_quantiles
 
 K, B = 3, 6
 SETTINGS = {"quantile": [{"quantile": 0.3}, {"quantile": (0.9, 0.1, 0.5)}]}

@@ -6,7 +6,7 @@ from threadpoolctl import threadpool_limits
 
 import skrnn
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn._cells import CELLS
+from skrnn._nn.cells import CELLS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 T = 6
@@ -15,15 +15,15 @@ T = 6
 @pytest.fixture
 def in_parts(monkeypatch):
     """Batches of any size are worth parts; calls are counted with how many these were."""
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_PART", 1)
-    monkeypatch.setattr("skrnn._parallel.COLUMNS_OF_PART", 16)
-    original, calls = skrnn._parallel.in_threads, []
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
+    original, calls = skrnn._parallel.shards.in_threads, []
 
     def counted(functions, n_threads):
         calls.append((len(functions), n_threads))
         return original(functions, n_threads)
 
-    monkeypatch.setattr("skrnn._parallel.in_threads", counted)
+    monkeypatch.setattr("skrnn._parallel.shards.in_threads", counted)
     return calls
 
 
@@ -89,8 +89,8 @@ def test_gradients_of_parts_add_up_to_that_of_the_whole(kind, params, monkeypatc
     estimator, X, y = problem(kind, params)
     X = X.astype(np.float64)
     whole = type(estimator)(**estimator.get_params()).fit(X, y)
-    monkeypatch.setattr("skrnn._parallel.PRODUCTS_OF_PART", 1)
-    monkeypatch.setattr("skrnn._parallel.COLUMNS_OF_PART", 16)
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
     parts = estimator.fit(X, y)
     np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-7)
 
@@ -118,7 +118,9 @@ def test_parts_are_of_like_lengths_and_of_enough_columns(in_parts):
 
 def test_small_steps_are_not_worth_parts(monkeypatch):
     calls = []
-    monkeypatch.setattr("skrnn._parallel.in_threads", lambda *given: calls.append(given) or [0.0])
+    monkeypatch.setattr(
+        "skrnn._parallel.shards.in_threads", lambda *given: calls.append(given) or [0.0]
+    )
     X, y = make_data(n=128)
     make(batch_size=32, hidden_layer_sizes=300, max_iter=1).fit(X, y)
     make(batch_size=128, hidden_layer_sizes=16, max_iter=1).fit(X, y)

@@ -8,9 +8,9 @@ readout's weights. `value` is the loss at the end.
 
 import numpy as np
 
-from ._layers import widen
-from ._readouts import READOUTS, at_every_step
-from ._sequences import width_of
+from skrnn._data.sequences import width_of
+from skrnn._nn.pooling import READOUTS, at_every_step
+from skrnn._nn.recurrent import widen
 
 
 class SequenceHead:

@@ -17,18 +17,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._blas import one_thread
-from ._cells import CELLS
-from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context
-from ._losses import LOSSES
-from ._network import Design, make_network
-from ._optimizers import OPTIMIZERS, SCHEDULES
-from ._parallel import ParallelNetwork, outputs_of
-from ._readouts import READOUTS
-from ._sequences import Rows, Sequences, is_finite, present_steps, require_valid_steps, unwrap
-from ._streams import Stream, moved
-from ._training import Descent, NotFiniteError, Patience, minimize, train
-from ._validation import (
+from skrnn._compat import CallbackSupportMixin, Interval, StrOptions, fit_context
+from skrnn._data.containers import require_valid_steps, unwrap
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import Sequences, is_finite, present_steps
+from skrnn._data.validation import (
     Reading,
     check_for_lbfgs,
     check_groups,
@@ -43,7 +36,18 @@ from ._validation import (
     unchanged_on_error,
     which_features,
 )
-from ._watch import Watch
+from skrnn._nn.blas import one_thread
+from skrnn._nn.cells import CELLS
+from skrnn._nn.losses import LOSSES
+from skrnn._nn.network import Design, make_network
+from skrnn._nn.pooling import READOUTS
+from skrnn._nn.streaming import Stream, moved
+from skrnn._parallel.shards import ParallelNetwork, outputs_of
+from skrnn._training.early_stopping import Patience
+from skrnn._training.loops import Descent, NotFiniteError, minimize, train
+from skrnn._training.monitor import Watch
+from skrnn._training.optimizers import OPTIMIZERS
+from skrnn._training.schedules import SCHEDULES
 
 
 class BaseRNN(CallbackSupportMixin, BaseEstimator):

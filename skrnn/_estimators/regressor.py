@@ -10,12 +10,12 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_scalar, column_or_1d
 
-from ._base import CALM, BaseRNN, calculating, set_parameters
-from ._compat import Interval, StrOptions, fit_context
-from ._docs import document
-from ._losses import LOSSES, REGRESSION_LOSSES
-from ._network import make_network
-from ._validation import check_target, unavailable_with_lbfgs
+from skrnn._compat import Interval, StrOptions, fit_context
+from skrnn._data.validation import check_target, unavailable_with_lbfgs
+from skrnn._estimators.base import CALM, BaseRNN, calculating, set_parameters
+from skrnn._estimators.parameters import document
+from skrnn._nn.losses import LOSSES, REGRESSION_LOSSES
+from skrnn._nn.network import make_network
 
 
 @document

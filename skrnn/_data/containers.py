@@ -1,240 +1,11 @@
-"""What users hand in, as sequences; and sequences as batches of columns."""
+"""What users hand in, as steps of sequences one below the other."""
 
-from itertools import groupby, pairwise
-from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 
-COLUMNS = 16  # widths are multiples of it: a column's bits then do not depend on its neighbours
-
-
-class Run(NamedTuple):
-    """Steps start to start + steps of a batch, of the same width.
-
-    The first n sequences go on at `start`. Some may end within the run, and then hear their last
-    step again, to no effect: `ends` says which, as (steps from start, first, last) of columns.
-    """
-
-    start: int
-    steps: int
-    n: int
-    width: int
-    ends: tuple[tuple[int, int, int], ...]
-
-    @property
-    def spans(self):
-        """All real steps, as (steps, first, last): columns first to last have so many."""
-        going_on = self.ends[-1][1] if self.ends else self.n
-        return ((self.steps, 0, going_on), *self.ends) if going_on else self.ends
-
-    def running(self):
-        """How many sequences have the step, for every step: they are the first columns."""
-        counts = np.full(self.steps, self.n)
-        for t, first, _ in self.ends:
-            counts[t:] = first
-        return counts.tolist()
-
-
-class Sequences:
-    """n sequences in values (steps of all, D), one row a step.
-
-    Step t of sequence i is `values[starts[i] + t * stride]`, for t < lengths[i]; a stride of -1
-    reads backward. Taking rows moves no values.
-    """
-
-    def __init__(self, values, starts, lengths, stride=1):
-        self.values, self.starts, self.lengths, self.stride = values, starts, lengths, stride
-
-    @classmethod
-    def stacked(cls, values, lengths):
-        """From values that have the sequences one below the other."""
-        return cls(values, _starts(lengths), lengths)
-
-    @classmethod
-    def empty(cls, lengths, width, dtype):
-        """Room for sequences of these lengths."""
-        return cls.stacked(np.empty((lengths.sum(), width), dtype), lengths)
-
-    @classmethod
-    def from_steps(cls, steps, lengths, present=None):
-        """From steps (sum of lengths, D), of which those are left out that are not `present`."""
-        if present is not None:
-            lengths = np.add.reduceat(present, _starts(lengths), dtype=np.intp)
-            steps = steps[present]
-        return cls.stacked(steps, lengths)
-
-    def __len__(self):
-        return len(self.lengths)
-
-    def __getitem__(self, i):
-        return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
-
-    def __setitem__(self, i, values):
-        self.values[self.starts[i] : self.starts[i] + self.lengths[i]] = values
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def bytes(self):
-        """What each sequence is, in bytes."""
-        data, size = self.values.tobytes(), self.values.itemsize * self.values.shape[1]
-        stops = (size * (self.starts + self.lengths)).tolist()
-        return [data[a:b] for a, b in zip((size * self.starts).tolist(), stops, strict=True)]
-
-    def take(self, rows):
-        return Sequences(self.values, self.starts[rows], self.lengths[rows], self.stride)
-
-    def reversed(self):
-        """The same, each read from its last step to its first."""
-        ends = self.starts + self.stride * (self.lengths - 1)
-        return Sequences(self.values, ends, self.lengths, -self.stride)
-
-    def of(self, values):
-        """Other values of the same steps, row for row."""
-        return Sequences(values, self.starts, self.lengths, self.stride)
-
-    def rows(self):
-        """Row numbers of all steps, sequence by sequence."""
-        offsets = np.arange(self.lengths.sum()) - np.repeat(_starts(self.lengths), self.lengths)
-        return np.repeat(self.starts, self.lengths) + self.stride * offsets
-
-    def longest_first(self):
-        """Row numbers, longest sequence first."""
-        return np.argsort(-self.lengths, kind="stable")
-
-    def steps(self, run):
-        """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
-        times = np.arange(run.start, run.start + run.steps)[:, None]
-        if run.ends and run.ends[0][0] < run.steps:  # what ends within repeats its last step
-            times = np.minimum(times, self.lengths[: run.n] - 1)
-        rows = self.starts[: run.n] + self.stride * times
-        return self.values.take(rows, axis=0).transpose(0, 2, 1)
-
-    def put(self, run, values):
-        """Write the real steps of a run, given as (steps, D, width)."""
-        for steps, first, last in run.spans:
-            times = np.arange(run.start, run.start + steps)[:, None]
-            rows = self.starts[first:last] + self.stride * times
-            self.values[rows] = values[:steps, :, first:last].transpose(0, 2, 1)
-
-    def runs(self, *, longest=None, exact=False):
-        """Cut the time of a batch, sorted longest first, where its width changes.
-
-        No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
-        """
-        groups, n = [], len(self)  # of equal lengths, shortest first: length, first, last
-        for length, group in groupby(reversed(self.lengths.tolist())):
-            last, n = n, n - len(list(group))
-            groups.append((length, n, last))
-        changes = {end for end, n, last in groups if exact or width_of(n) != width_of(last)}
-        longest = longest or max(changes)
-        cuts, k = sorted(changes.union(range(0, max(changes), longest))), 0
-        for start, stop in pairwise(cuts):
-            n, ends = groups[k][2], []
-            while k < len(groups) and groups[k][0] <= stop:
-                length, first, last = groups[k]
-                ends.append((length - start, first, last))
-                k += 1
-            yield Run(start, stop - start, n, width_of(n), tuple(ends))
-
-
-def width_of(n):
-    """Columns of an array that holds n sequences.
-
-    Not a multiple of 1024: rows 4 kB apart share lines of the first cache, and products with them
-    take up to half as long again.
-    """
-    width = -(-n // COLUMNS) * COLUMNS
-    return width + COLUMNS if width and width % 1024 == 0 else width
-
-
-def present_steps(steps):
-    """Which steps are there; None for all of them. A step whose features are all NaN is absent."""
-    return None if is_finite(steps) else ~np.isnan(steps).all(axis=1)
-
-
-def is_finite(values):
-    """Whether no value is infinite or NaN, at the cost of a sum of squares where it can tell."""
-    return isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
-
-
-def _starts(lengths):
-    return np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.intp)
-
-
-class Rows(NamedTuple):
-    """What is learned from: sequences, their targets (n, outputs) and weights (n,).
-
-    With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
-    `groups` (n,) are numbers, or None.
-    """
-
-    sequences: Sequences
-    targets: np.ndarray
-    weight: np.ndarray
-    groups: np.ndarray | None = None
-    per_step: bool = False
-
-    def take(self, rows):
-        taken = self._replace(sequences=self.sequences.take(rows))
-        if self.groups is not None:
-            taken = taken._replace(groups=self.groups[rows])
-        if self.per_step:
-            return taken
-        return taken._replace(targets=self.targets[rows], weight=self.weight[rows])
-
-    def flat(self):
-        """Targets and weights of these sequences alone, one below the other."""
-        rows = self.sequences.rows() if self.per_step else slice(None)
-        return self.targets[rows], self.weight[rows]
-
-    def heard(self):
-        """Targets and weights of these sequences, or of their steps, where the weight is not 0."""
-        targets, weight = self.flat()
-        heard = (weight > 0).reshape(len(weight), -1).any(axis=1)
-        return targets[heard], weight[heard]
-
-    def weights_of_sequences(self):
-        """Weight of each sequence, that of all its steps together."""
-        if not self.per_step:
-            return self.weight
-        return np.add.reduceat(self.flat()[1], _starts(self.sequences.lengths))
-
-    def longest_first(self):
-        return self.take(self.sequences.longest_first())
-
-    def in_canonical_order(self):
-        """Sort so that the order depends on neither the users' order nor on repetition.
-
-        By length, targets (in an order that scaling them keeps), group and bytes. Equal sequences
-        of a group are merged, their weights added.
-        """
-        n, targets, weights = len(self.sequences), self.targets, self.weight.copy()
-        if self.per_step:
-            targets, weights = self.sequences.of(targets), self.sequences.of(weights)
-        keys = list(
-            zip(
-                self.sequences.lengths.tolist(),
-                [target.ravel().tolist() for target in targets],
-                [0] * n if self.groups is None else self.groups.tolist(),
-                self.sequences.bytes(),
-                [weight.tobytes() for weight in weights],
-                strict=True,
-            )
-        )
-        order = np.array(sorted(range(n), key=keys.__getitem__))
-        is_first = [keys[i][:-1] != keys[j][:-1] for i, j in pairwise(order)]
-        firsts = np.maximum.accumulate(np.where([True, *is_first], np.arange(n), 0))
-        for i, first in zip(order, order[firsts], strict=True):
-            if i != first:
-                weights[first] += weights[i]
-        merged = weights.values if self.per_step else weights
-        return self._replace(weight=merged).take(order[np.unique(firsts)])
-
-
-# What users hand in ---------------------------------------------------------------------------
+from skrnn._data.sequences import is_finite, starts_of
 
 
 def kind_of(X, fitted=None):
@@ -421,7 +192,7 @@ def require_valid_steps(steps, lengths):
     if is_finite(steps):
         return
     require_no_infinity(steps, lengths)
-    starts = _starts(lengths)
+    starts = starts_of(lengths)
     missing = np.isnan(steps)
     absent = missing.all(axis=1)
     bad = missing.any(axis=1) & ~absent
@@ -450,7 +221,7 @@ def require_no_infinity(steps, lengths):
 
 def place_of(lengths, bad):
     """Where the first bad one of the steps of all sequences stands, in words."""
-    row, starts = bad.argmax(), _starts(lengths)
+    row, starts = bad.argmax(), starts_of(lengths)
     i = np.searchsorted(starts, row, side="right") - 1
     return f"sequence {i}, step {row - starts[i]}"
 

@@ -10,9 +10,8 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from ._sequences import (
+from skrnn._data.containers import (
     LAYOUT,
-    Sequences,
     items_of,
     kind_of,
     place_of,
@@ -20,6 +19,7 @@ from ._sequences import (
     stack_table,
     unwrap,
 )
+from skrnn._data.sequences import Sequences
 
 
 class Reading(NamedTuple):

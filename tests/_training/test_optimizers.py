@@ -6,7 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from skrnn._optimizers import OPTIMIZERS, SCHEDULES, SGD, Adam, AdamW, RMSprop
+from skrnn._training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSprop
+from skrnn._training.schedules import SCHEDULES
 
 GRADIENTS = np.random.default_rng(0).standard_normal((7, 3))
 RATES = 0.1 / np.arange(1, 8)

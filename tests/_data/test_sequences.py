@@ -6,15 +6,9 @@ import polars as pl
 import pytest
 
 from skrnn import as_sequences, pad_sequences
-from skrnn._sequences import (
-    COLUMNS,
-    Rows,
-    Sequences,
-    is_finite,
-    kind_of,
-    present_steps,
-    width_of,
-)
+from skrnn._data.containers import kind_of
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import COLUMNS, Sequences, is_finite, present_steps, width_of
 
 
 def make(lengths, D=2, seed=0, dtype=np.float64):

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._layers import Recurrent, widen
-from ._readouts import at_every_step
-from ._sequences import width_of
+from skrnn._data.sequences import width_of
+from skrnn._nn.pooling import at_every_step
+from skrnn._nn.recurrent import Recurrent, widen
 
 BLOCK_BYTES = 2**21  # inference keeps the steps of a run, and what they need, in cache
 

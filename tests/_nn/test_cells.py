@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skrnn._cells import CELLS
+from skrnn._nn.cells import CELLS
 
 H, B = 3, 4
 SCRATCH = np.empty((H, B)), np.array(1.0), np.array(0.5)

@@ -9,7 +9,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skrnn import RNNClassifier, RNNRegressor, _base, as_sequences
+from skrnn import RNNClassifier, RNNRegressor, as_sequences
+from skrnn._estimators import base as _base
 from skrnn.preprocessing import StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

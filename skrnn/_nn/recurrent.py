@@ -1,6 +1,6 @@
 """Layers: weights, matrix products and time.
 
-A batch is a chain of runs (`skrnn._sequences.Run`). The arrays of a run have one block a step, one
+A batch is a chain of runs (`Run` of the sequences). The arrays of a run have one block a step, one
 column a sequence, and are as wide as `run.width`; the columns past `run.n` are zero and stay zero,
 since their row of ones is zero too. A sequence that ends within a run goes on to its end, unheard:
 its gradient is zero, exactly, as long as its states are finite.
@@ -11,9 +11,8 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from ._blas import ProductSum
+from skrnn._nn.blas import ProductSum
 
 
 class Recurrent:
@@ -317,76 +316,6 @@ def widen(columns, width):
     wide = np.zeros((*columns.shape[:-1], width), columns.dtype)
     wide[..., : columns.shape[-1]] = columns
     return wide
-
-
-class Dense:
-    """o = W_ho h + b_o, with W_ho (K, H) and b_o (K,), for h (..., H, columns)."""
-
-    def __init__(self, n_in, n_out, dtype):
-        self.n_in, self.n_out, self.dtype = n_in, n_out, np.dtype(dtype)
-        self.shapes = {"W_ho": (n_out, n_in), "b_o": (n_out,)}
-
-    def initialize(self, weights, rng):
-        """W_ho Glorot-uniform, b_o zero."""
-        bound = np.sqrt(6 / (self.n_in + self.n_out))
-        weights["W_ho"][:] = rng.uniform(-bound, bound, weights["W_ho"].shape)
-        weights["b_o"][:] = 0
-
-    def forward(self, weights, h):
-        product = np.dot if h.ndim == 2 else np.matmul  # the first takes no stacks, and less time
-        return product(weights["W_ho"], h) + weights["b_o"][:, None]
-
-    def learn(self, gradient, h, d_o):
-        """Add to the gradient of the weights."""
-        products = d_o @ h.swapaxes(-1, -2)
-        gradient["W_ho"] += products.reshape(-1, *self.shapes["W_ho"]).sum(axis=0)
-        gradient["b_o"] += d_o.sum(axis=-1).reshape(-1, self.n_out).sum(axis=0)
-
-    @staticmethod
-    def backward(weights, d_o):
-        """dL/dh."""
-        return weights["W_ho"].T @ d_o
-
-
-class Embedding:
-    """Integer codes as vectors: x = [other features; E_0[code_0]; E_1[code_1]; ...].
-
-    `tables` has (feature, codes, dimension) of every feature that holds codes 0, 1, ...; E_j is
-    (codes, dimension). Bengio et al. (2003). Without tables x stays as it is.
-    """
-
-    def __init__(self, n_features, tables=()):
-        self.tables = tables
-        coded = {feature for feature, _, _ in tables}
-        self._others = [d for d in range(n_features) if d not in coded]
-        self.n_out = len(self._others) + sum(size for _, _, size in tables)
-        self.shapes = {f"E_{j}": (codes, size) for j, (_, codes, size) in enumerate(tables)}
-
-    def initialize(self, weights, rng):
-        """Draw normal vectors, of unit variance as scaled features have; zero for the last code."""
-        for name, shape in self.shapes.items():
-            weights[name][:] = rng.standard_normal(shape)
-            weights[name][-1] = 0
-
-    def forward(self, weights, x):
-        """From x (steps, D, n) to (steps, n_out, n)."""
-        if not self.tables:
-            return x
-        vectors = [
-            weights[name][x[:, feature].astype(np.intp)].transpose(0, 2, 1)
-            for name, (feature, _, _) in zip(self.shapes, self.tables, strict=True)
-        ]
-        return np.concatenate([x[:, self._others], *vectors], axis=1)
-
-    def learn(self, gradient, x, dx):
-        """Add dL/dE, from x as it was before and dx (steps, n_out, n)."""
-        first = len(self._others)
-        for name, (feature, codes, size) in zip(self.shapes, self.tables, strict=True):
-            d = dx[:, first : first + size].transpose(0, 2, 1).reshape(-1, size)
-            code, ones = x[:, feature].astype(np.intp).ravel(), np.ones(len(d), d.dtype)
-            one_hot = csr_array((ones, code, np.arange(len(d) + 1)), (len(d), codes))
-            gradient[name] += one_hot.T @ d
-            first += size
 
 
 def _orthogonal(n, rng):

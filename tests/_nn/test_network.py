@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from skrnn._blas import one_thread
-from skrnn._cells import CELLS
-from skrnn._losses import LOSSES
-from skrnn._network import Design, make_network
-from skrnn._readouts import READOUTS
-from skrnn._sequences import Rows, Sequences
-from skrnn._streams import Stream
+from skrnn._data.samples import Rows
+from skrnn._data.sequences import Sequences
+from skrnn._nn.blas import one_thread
+from skrnn._nn.cells import CELLS
+from skrnn._nn.losses import LOSSES
+from skrnn._nn.network import Design, make_network
+from skrnn._nn.pooling import READOUTS
+from skrnn._nn.streaming import Stream
 
 LENGTHS = {"equal": [5, 5, 5, 5], "ragged": [3, 6, 1, 6, 4], "one": [4], "many": [2, 7, 4] * 7}
 D = 2

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ._network import Standing
-from ._readouts import READOUTS
+from skrnn._nn.network import Standing
+from skrnn._nn.pooling import READOUTS
 
 
 class Stream:

@@ -10,11 +10,11 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from ._blas import one_thread
-from ._cells import CELLS
-from ._network import BLOCK_COLUMNS, make_network
-from ._sequences import Sequences
-from ._threads import in_threads
+from skrnn._data.sequences import Sequences
+from skrnn._nn.blas import one_thread
+from skrnn._nn.cells import CELLS
+from skrnn._nn.network import BLOCK_COLUMNS, make_network
+from skrnn._parallel.threads import in_threads
 
 # A part is worth a thread from so many columns, and so many multiplications of weights per step in
 # the smallest layer, on; benchmarks/threads.py shows the gains.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skrnn._blas import ProductSum, one_thread
+from skrnn._nn.blas import ProductSum, one_thread
 
 
 def counts():
@@ -71,7 +71,7 @@ def test_a_child_forked_inside_the_guard_has_the_callers_settings():
 @pytest.mark.parametrize("width", [1, 16, 48])
 def test_products_are_added_in_place(dtype, width, by_address, monkeypatch):
     if not by_address:
-        monkeypatch.setattr("skrnn._blas._gemm", lambda dtype: None)
+        monkeypatch.setattr("skrnn._nn.blas._gemm", lambda dtype: None)
     rng = np.random.default_rng(0)
     around = np.ones((8, 9), dtype)
     result = around[1:7, 2:6]

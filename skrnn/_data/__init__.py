@@ -1,0 +1,1 @@
+"""What users hand in: containers, sequences of any length, and samples to learn from."""

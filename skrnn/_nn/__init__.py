@@ -1,0 +1,1 @@
+"""The network: cells, layers, losses, and backpropagation through time."""

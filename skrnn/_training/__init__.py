@@ -1,0 +1,1 @@
+"""Optimisers, learning rates, and the loops that use them."""
