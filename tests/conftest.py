@@ -11,6 +11,8 @@ from hypothesis import settings
 settings.register_profile("skrnn", deadline=None, derandomize=True)
 settings.load_profile("skrnn")
 
+pytest.register_assert_rewrite("_factories")
+
 _WORST = pytest.StashKey[dict]()
 
 

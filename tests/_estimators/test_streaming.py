@@ -1,10 +1,9 @@
-"""One step at a time: `step`, `hidden_states` and `forecast`, held against whole sequences."""
+"""`step`, one call per time step, held against the predictions for whole sequences."""
 
 import copy
 import gc
 import pickle
 import weakref
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -12,27 +11,27 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
+from _factories import classifier, make_coded, make_cube, make_sequences, regressor
+from skrnn import RNNClassifier, RNNRegressor
 from skrnn._nn.cells import CELLS
 from skrnn._nn.pooling import READOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SMALL = {"hidden_layer_sizes": 4, "max_iter": 2, "batch_size": 3, "random_state": 0}
-RNG = np.random.default_rng(0)
-LENGTHS = [3, 1, 4, 2, 5, 2]
+LENGTHS = (3, 1, 4, 2, 5, 2)
 N, T = len(LENGTHS), 5
-X = [RNG.standard_normal((length, 2)) for length in LENGTHS]
+X = make_sequences(LENGTHS)
 UNIVARIATE = [x[:, 0] for x in X]
-CUBE = RNG.standard_normal((N, T, 2))
+CUBE = make_cube(N, T)
+CODED = make_coded(LENGTHS, n_codes=3)
+RNG = np.random.default_rng(0)
 CLASSES = np.array([0, 1, 2] * 2)
 REAL = RNG.standard_normal(N)
-CODED = [np.column_stack([x[:, 0], RNG.integers(3, size=len(x))]) for x in X]
 SIZES = pytest.mark.parametrize("sizes", [(4,), (3, 4), (3, 2, 4)])
 
 
 def targets(y, readout, lengths=LENGTHS):
-    """One a sequence, or the same ones for every step."""
+    """One per sequence, or the same one for every step."""
     if readout != "step":
         return np.asarray(y)
     return [
@@ -42,12 +41,15 @@ def targets(y, readout, lengths=LENGTHS):
 
 def clf(*, y=CLASSES, X=X, readout="last", **parameters):
     y = targets(y, readout, list(map(len, X)))
-    return RNNClassifier(**(SMALL | {"readout": readout} | parameters)).fit(X, y)
+    return classifier(readout=readout, **parameters).fit(X, y)
 
 
 def reg(*, y=REAL, X=X, readout="last", **parameters):
     y = targets(y, readout, list(map(len, X)))
-    return RNNRegressor(**(SMALL | {"readout": readout} | parameters)).fit(X, y)
+    return regressor(readout=readout, **parameters).fit(X, y)
+
+
+BOTH = pytest.mark.parametrize("make", [clf, reg])
 
 
 def output(estimator, X):
@@ -82,7 +84,7 @@ def assert_same_state(a, b):
 # step is predict of every prefix --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("cell", CELLS)
 @SIZES
@@ -123,7 +125,7 @@ def test_steps_of_every_target_are_predictions(y, readout):
 
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 def test_float32_stays_float32(make, cell, readout):
     estimator = make(cell=cell, readout=readout, X=[x.astype(np.float32) for x in X])
     state = assert_steps_are_prefixes(estimator, CUBE.astype(np.float32))
@@ -152,7 +154,7 @@ def test_one_feature_may_come_without_an_axis(readout):
 @pytest.mark.parametrize("readout", READOUTS)
 def test_an_estimator_fitted_on_a_table_takes_steps(readout):
     table, y = CUBE.reshape(N, -1), RNG.standard_normal((N, T) if readout == "step" else N)
-    estimator = RNNRegressor(**SMALL, readout=readout, features_per_step=2).fit(table, y)
+    estimator = regressor(readout=readout, features_per_step=2).fit(table, y)
     state, outs = None, []
     for t in range(T):
         out, state = estimator.step(CUBE[:, t], state)
@@ -162,7 +164,7 @@ def test_an_estimator_fitted_on_a_table_takes_steps(readout):
     np.testing.assert_allclose(steps, expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 @pytest.mark.parametrize("readout", READOUTS)
 def test_categories_and_codes_never_seen(readout, make):
     estimator = make(X=CODED, readout=readout, categorical_features=[1], embedding_dim=2)
@@ -182,7 +184,16 @@ def test_tokens(readout):
     assert state["steps"].tolist() == [1, 0, 1]
 
 
-# where there is no step -----------------------------------------------------------------------
+@pytest.mark.parametrize("n", [1, 17, 300])
+def test_any_number_of_streams(n):
+    rows = RNG.integers(N, size=n)
+    estimator = reg(cell="lstm")
+    out, state = estimator.step(CUBE[rows, 0])
+    np.testing.assert_allclose(out, estimator.predict(CUBE[rows, :1]), rtol=0, atol=1e-10)
+    assert state["h_0"].shape == (n, 4)
+
+
+# absent steps ---------------------------------------------------------------------------------
 
 
 def ragged_cube(holes):
@@ -198,11 +209,11 @@ HOLES = {
 }
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 @pytest.mark.parametrize("readout", READOUTS)
 @pytest.mark.parametrize("settings", [{"cell": "lstm"}, {"initial_state": "learned"}])
 @pytest.mark.parametrize("holes", HOLES.values(), ids=HOLES)
-def test_a_row_of_nan_leaves_its_sequence_where_it_was(holes, settings, readout, make):
+def test_a_row_of_nan_leaves_the_state_of_its_sequence_as_it_was(holes, settings, readout, make):
     estimator, cube = (
         make(readout=readout, hidden_layer_sizes=(3, 4), **settings),
         ragged_cube(holes),
@@ -223,7 +234,7 @@ def test_a_row_of_nan_leaves_its_sequence_where_it_was(holes, settings, readout,
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 @pytest.mark.parametrize("initial_state", ["zeros", "learned"])
 @pytest.mark.parametrize("readout", READOUTS)
 def test_before_the_first_step_the_output_is_that_of_the_initial_state(
@@ -294,12 +305,12 @@ def test_a_new_sequence_can_join():
     np.testing.assert_allclose(out[2:], estimator.predict(CUBE[2:3, 1:2]), rtol=0, atol=1e-10)
 
 
-def test_a_state_is_what_the_documentation_says():
-    for cell in CELLS:
-        _, state = reg(cell=cell, hidden_layer_sizes=(3, 5)).step(CUBE[:4, 0])
-        shapes = {name: values.shape for name, values in state.items()}
-        memory = {"c_0": (4, 3), "c_1": (4, 5)} if cell == "lstm" else {}
-        assert shapes == {"h_0": (4, 3), "h_1": (4, 5), "pooled": (4, 5), "steps": (4,)} | memory
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_state_is_what_the_documentation_says(cell):
+    _, state = reg(cell=cell, hidden_layer_sizes=(3, 5)).step(CUBE[:4, 0])
+    shapes = {name: values.shape for name, values in state.items()}
+    memory = {"c_0": (4, 3), "c_1": (4, 5)} if cell == "lstm" else {}
+    assert shapes == {"h_0": (4, 3), "h_1": (4, 5), "pooled": (4, 5), "steps": (4,)} | memory
 
 
 def test_a_step_leaves_the_estimator_as_it_was():
@@ -317,7 +328,7 @@ def test_weights_written_later_are_those_of_the_next_step():
     np.testing.assert_array_equal(out, estimator.predict(CUBE[:, :2]))
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 def test_steps_follow_every_fit(make):
     estimator = make(warm_start=True)
     x_t, y = CUBE[:, 0], CLASSES if make is clf else REAL
@@ -343,22 +354,13 @@ def test_a_copy_takes_steps_of_its_own(copied):
 def test_what_is_prepared_for_steps_ends_with_the_estimator():
     estimator = clf()
     estimator.step(CUBE[:, 0])
-    weights = weakref.ref(estimator._theta)
+    flat = weakref.ref(estimator.weights_["W_ho"].base)  # which all weights are views of
     del estimator
     gc.collect()
-    assert weights() is None
+    assert flat() is None
 
 
-@pytest.mark.parametrize("n", [1, 17, 300])
-def test_any_number_of_streams(n):
-    rows = RNG.integers(N, size=n)
-    estimator = reg(cell="lstm")
-    out, state = estimator.step(CUBE[rows, 0])
-    np.testing.assert_allclose(out, estimator.predict(CUBE[rows, :1]), rtol=0, atol=1e-10)
-    assert state["h_0"].shape == (n, 4)
-
-
-# what step refuses ----------------------------------------------------------------------------
+# what is refused ------------------------------------------------------------------------------
 
 ONE = np.ones((1, 2))
 
@@ -385,7 +387,7 @@ BAD_STEPS = {
 
 
 @pytest.mark.parametrize(("x_t", "words"), BAD_STEPS.values(), ids=BAD_STEPS)
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 def test_bad_steps_are_refused_in_words(make, x_t, words):
     with pytest.raises(ValueError, match=words):
         make().step(x_t)
@@ -450,7 +452,7 @@ def test_codes_of_a_step_must_be_integers():
         estimator.step([[1.0, 1.0], [1.0, 0.5]])
 
 
-@pytest.mark.parametrize("make", [clf, reg])
+@BOTH
 def test_streams_need_one_direction(make):
     estimator = make(bidirectional=True, X=UNIVARIATE)
     calls = [lambda: estimator.step(np.ones(1))]
@@ -471,229 +473,3 @@ def test_an_estimator_that_is_not_fitted_says_so(make):
     for call in calls:
         with pytest.raises(NotFittedError, match=rf"{make.__name__}.*not fitted"):
             call(make())
-
-
-# hidden states --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("cell", CELLS)
-@SIZES
-def test_hidden_states_are_those_of_the_steps(sizes, cell, readout):
-    estimator = reg(cell=cell, readout=readout, hidden_layer_sizes=sizes, initial_state="learned")
-    states, state = estimator.hidden_states(CUBE), None
-    assert states.shape == (N, T, 4)
-    for t in range(T):
-        _, state = estimator.step(CUBE[:, t], state)
-        np.testing.assert_allclose(states[:, t], state[f"h_{len(sizes) - 1}"], rtol=0, atol=1e-12)
-
-
-POOLS = {
-    "last": lambda h: h[:, -1],
-    "mean": lambda h: h.mean(axis=1),
-    "max": lambda h: h.max(axis=1),
-    "step": lambda h: h,
-}
-
-
-@pytest.mark.parametrize(
-    ("readout", "bidirectional"), [*product(READOUTS, [False]), ("mean", True), ("step", True)]
-)
-def test_the_output_is_read_from_the_hidden_states(readout, bidirectional):
-    estimator = clf(readout=readout, bidirectional=bidirectional)
-    h, w = POOLS[readout](estimator.hidden_states(CUBE)), estimator.weights_
-    raw = h @ w["W_ho"].T + w["b_o"]
-    np.testing.assert_allclose(estimator.decision_function(CUBE), raw, rtol=0, atol=1e-10)
-
-
-def test_the_last_state_of_each_half_is_at_its_own_end():
-    estimator = clf(bidirectional=True)
-    h, w = estimator.hidden_states(X), estimator.weights_
-    ends = np.array([np.append(states[-1, :4], states[0, 4:]) for states in h])
-    raw = ends @ w["W_ho"].T + w["b_o"]
-    np.testing.assert_allclose(estimator.decision_function(X), raw, rtol=0, atol=1e-10)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_hidden_states_come_in_the_container_of_the_input(bidirectional):
-    estimator = reg(bidirectional=bidirectional)
-    H = 4 * (1 + bidirectional)
-    ragged = estimator.hidden_states(X)
-    assert ragged.shape == (N,) and [h.shape for h in ragged] == [(length, H) for length in LENGTHS]
-    for i, x in enumerate(X):
-        np.testing.assert_allclose(estimator.hidden_states([x])[0], ragged[i], rtol=0, atol=1e-12)
-    cube = estimator.hidden_states(CUBE)
-    assert cube.shape == (N, T, H)
-    for given in (list(CUBE), as_sequences(CUBE), pd.Series(list(CUBE))):
-        np.testing.assert_array_equal(np.stack(estimator.hidden_states(given)), cube)
-    padded = estimator.hidden_states(pad_sequences(X))
-    assert padded.shape == (N, max(LENGTHS), H)
-    for row, h in zip(padded, ragged, strict=True):
-        np.testing.assert_array_equal(row[: len(h)], h)
-        np.testing.assert_array_equal(row[len(h) :], np.tile(h[-1], (len(row) - len(h), 1)))
-    table = RNNRegressor(**SMALL, features_per_step=2).fit(CUBE.reshape(N, -1), np.arange(N))
-    assert table.hidden_states(CUBE.reshape(N, -1)).shape == (N, T, 4)
-
-
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("initial_state", ["zeros", "normal", "learned"])
-def test_before_the_first_step_the_hidden_state_is_the_initial_one(initial_state, bidirectional):
-    estimator = reg(initial_state=initial_state, bidirectional=bidirectional, max_iter=9)
-    absent = [np.insert(x, 0, np.nan, axis=0) for x in X]
-    w = estimator.weights_
-    names = ["h0_0", "h0_0_reverse"][: 1 + bidirectional]
-    learned = initial_state == "learned"
-    h0 = np.concatenate([w[name] for name in names]) if learned else np.zeros(4 * len(names))
-    for h, without in zip(estimator.hidden_states(absent), estimator.hidden_states(X), strict=True):
-        np.testing.assert_allclose(h[0], h0, rtol=0, atol=1e-15)
-        np.testing.assert_array_equal(h[1:], without)
-
-
-def test_hidden_states_keep_float32():
-    estimator = reg(X=[x.astype(np.float32) for x in X])
-    assert {h.dtype for h in estimator.hidden_states(X)} == {np.dtype(np.float32)}
-    assert estimator.hidden_states(pad_sequences(X)).dtype == np.float32
-
-
-# forecast -------------------------------------------------------------------------------------
-
-SERIES = [np.sin(0.7 * np.arange(length) + i) for i, length in enumerate([12, 9, 14, 7])]
-RAMPS = [np.append(0.2 * np.arange(length), -1.0) for length in (6, 3, 8, 5)]  # their peaks pass
-PAIRS = [np.column_stack([s, np.roll(s, 2)]) for s in SERIES]
-
-
-def next_step(series, **parameters):
-    """A regressor that predicts the next step of each."""
-    settings = SMALL | {"readout": "step", "max_iter": 5} | parameters
-    return RNNRegressor(**settings).fit([s[:-1] for s in series], [s[1:] for s in series])
-
-
-def by_hand(estimator, series, n_steps):
-    """Predict, put it behind the series, and again."""
-    series = list(series)
-    for _ in range(n_steps):
-        predicted = estimator.predict(series)
-        ends = [p[-1] if estimator.readout == "step" else p for p in predicted]
-        series = [
-            np.concatenate([s, np.reshape(end, (1, *s.shape[1:]))])
-            for s, end in zip(series, ends, strict=True)
-        ]
-    return np.stack([s[-n_steps:] for s in series])
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("series", [SERIES, PAIRS], ids=["D=1", "D=2"])
-@pytest.mark.parametrize("sizes", [(4,), (3, 4)])
-def test_a_forecast_is_the_loop_over_predict(sizes, series, cell):
-    estimator = next_step(series, cell=cell, hidden_layer_sizes=sizes)
-    forecast = estimator.forecast(series, 6)
-    assert forecast.shape == (4, 6, *series[0].shape[1:])
-    np.testing.assert_allclose(forecast, by_hand(estimator, series, 6), rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(estimator.forecast(series, 2), forecast[:, :2])
-
-
-@pytest.mark.parametrize("readout", ["last", "mean", "max"])
-@pytest.mark.parametrize("series", [SERIES, PAIRS, RAMPS], ids=["D=1", "D=2", "ramps"])
-@pytest.mark.parametrize("initial_state", ["zeros", "learned"])
-def test_a_forecast_of_the_step_that_follows_each_sequence(initial_state, series, readout):
-    estimator = RNNRegressor(**SMALL, readout=readout, initial_state=initial_state)
-    estimator.fit([s[:-1] for s in series], np.array([2 * s[-2] for s in series]))
-    np.testing.assert_allclose(
-        estimator.forecast(series, 9), by_hand(estimator, series, 9), rtol=0, atol=1e-9
-    )
-
-
-def test_a_forecast_in_every_container():
-    columns = [s[:, None] for s in SERIES]
-    expected = next_step(SERIES).forecast(SERIES, 3)
-    boxed = next_step(columns)
-    assert boxed.forecast(columns, 3).shape == (4, 3, 1)
-    np.testing.assert_array_equal(boxed.forecast(columns, 3)[..., 0], expected)
-    np.testing.assert_array_equal(boxed.forecast(SERIES, 3)[..., 0], expected)
-    for given in (as_sequences(SERIES), pd.Series(SERIES), pad_sequences(SERIES)):
-        np.testing.assert_array_equal(next_step(SERIES).forecast(given, 3), expected)
-    table = np.stack([s[:7] for s in SERIES])
-    on_table = RNNRegressor(**SMALL, readout="step").fit(table[:, :-1], table[:, 1:])
-    cube = RNNRegressor(**SMALL, readout="step").fit(table[:, :-1, None], table[:, 1:])
-    np.testing.assert_array_equal(
-        on_table.forecast(table[:, 1:], 3), cube.forecast(table[:, 1:, None], 3)
-    )
-
-
-def test_a_forecast_goes_on_from_the_last_step_that_is_there():
-    estimator = next_step(SERIES)
-    absent = [np.append(s, [np.nan, np.nan]) for s in SERIES]
-    np.testing.assert_array_equal(estimator.forecast(absent, 3), estimator.forecast(SERIES, 3))
-
-
-def test_many_forecasts_are_those_of_each():
-    estimator, rows = next_step(PAIRS), RNG.integers(4, size=300)
-    expected = estimator.forecast(PAIRS, 3)
-    many = estimator.forecast([PAIRS[i] for i in rows], 3)
-    np.testing.assert_allclose(many, expected[rows], rtol=0, atol=1e-12)
-
-
-def test_a_forecast_keeps_float32_and_the_estimator():
-    narrow = [s.astype(np.float32) for s in SERIES]
-    assert next_step(narrow).forecast(narrow, 3).dtype == np.float32
-    estimator = next_step(SERIES)
-    before = pickle.dumps(vars(estimator))
-    estimator.forecast(SERIES, 3)
-    assert pickle.dumps(vars(estimator)) == before
-
-
-BAD_FORECASTS = {
-    "fewer outputs than features": (
-        lambda: reg(readout="step"),
-        X,
-        r"2 features a step.*1 outputs",
-    ),
-    "more outputs than features": (
-        lambda: reg(X=UNIVARIATE, y=np.ones((N, 2)) * CLASSES[:, None]),
-        UNIVARIATE,
-        r"1 features a step.*2 outputs.*Fit it to predict the step that comes next",
-    ),
-    "as many quantiles as features": (
-        lambda: reg(loss="quantile", quantile=[0.1, 0.9]),
-        X,
-        r"2 features a step.*2 outputs that are quantiles of one",
-    ),
-    "categories": (
-        lambda: reg(X=[x[:, 1] for x in CODED], categorical_features=[0]),
-        [x[:, 1] for x in CODED],
-        r"1 of them categories",
-    ),
-}
-
-
-@pytest.mark.parametrize(("make", "X", "words"), BAD_FORECASTS.values(), ids=BAD_FORECASTS)
-def test_outputs_that_are_no_inputs_are_refused(make, X, words):
-    with pytest.raises(ValueError, match=words):
-        make().forecast(X, 2)
-
-
-@pytest.mark.parametrize("n_steps", [0, -1, 2.0, "2", None])
-def test_the_number_of_steps_is_checked(n_steps):
-    with pytest.raises((TypeError, ValueError), match="n_steps"):
-        next_step(SERIES).forecast(SERIES, n_steps)
-
-
-def test_a_forecast_that_grows_without_bounds_is_refused():
-    estimator = next_step(SERIES, cell="rnn_relu", hidden_layer_sizes=2)
-    w = estimator.weights_
-    for name, value in {
-        "W_xh_0": 1.0,
-        "W_hh_0": 1.0,
-        "b_h_0": 1.0,
-        "W_ho": 1.0,
-        "b_o": 1.0,
-    }.items():
-        w[name][:] = value
-    assert np.isfinite(estimator.forecast(SERIES, 10)).all()
-    with pytest.raises(ValueError, match=r"forecast of sequence 0 grows.*fewer steps"):
-        estimator.forecast(SERIES, 3000)
-
-
-def test_a_sequence_with_no_step_is_refused():
-    with pytest.raises(ValueError, match="Sequence 1 has no step left"):
-        next_step(SERIES).forecast([SERIES[0], np.full(3, np.nan)], 2)

@@ -1,4 +1,4 @@
-"""Losses of the regressor: what each predicts, which changes of the target it follows."""
+"""The regressor: what each loss predicts, and which changes of the target it follows."""
 
 import pickle
 
@@ -11,17 +11,24 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
-from skrnn import RNNRegressor
+from _factories import assert_same_net, regressor, state
 from skrnn._nn.losses import REGRESSION_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-SMALL = {"hidden_layer_sizes": 5, "max_iter": 6, "random_state": 0, "batch_size": 16}
 QUANTILES = (0.5, 0.9, 0.1)
 ALL = [{"loss": name} for name in REGRESSION_LOSSES] + [{"loss": "quantile", "quantile": QUANTILES}]
 EVERY_LOSS = pytest.mark.parametrize(
     "loss", ALL, ids=lambda loss: "-".join(map(str, loss.values()))
 )
+
+
+def unfitted(**parameters):
+    return regressor(**{"max_iter": 6, "batch_size": 16} | parameters)
+
+
+def fitted(X, y, sample_weight=None, **parameters):
+    return unfitted(**parameters).fit(X, y, sample_weight)
 
 
 def make_counts(n=60, seed=0, dtype=np.float64):
@@ -31,8 +38,7 @@ def make_counts(n=60, seed=0, dtype=np.float64):
     return X, rng.poisson([np.exp(1 + 0.5 * x[:, 0].sum()) for x in X]).astype(float)
 
 
-def fitted(X, y, **params):
-    return RNNRegressor(**{**SMALL, **params}).fit(X, y)
+# what each loss predicts ----------------------------------------------------------------------
 
 
 @EVERY_LOSS
@@ -50,32 +56,12 @@ def test_predictions_for_equal_sequences_are_the_best_constant(loss):
     np.testing.assert_allclose(reg.predict(X[:1])[0], best, atol=0.03 * y.std())
 
 
-def assert_follows(loss, y, a, b):
-    X, _ = make_counts()
-    p, q = fitted(X, y, **loss).predict(X), fitted(X, a * y + b, **loss).predict(X)
-    np.testing.assert_allclose((q - b) / a, p, rtol=1e-6, atol=1e-6)
-
-
-@pytest.mark.parametrize("a, b", [(2.0, 0.0), (1e-6, 3.0), (1e9, -1e10)])
-@EVERY_LOSS
-def test_predictions_follow_affine_changes_of_the_target(loss, a, b):
-    b = 0.0 if loss["loss"] == "poisson" else b  # a log link knows a zero
-    assert_follows(loss, make_counts()[1], a, b)
-
-
-@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
-def test_predictions_of_two_outputs_follow_their_own_scales(loss):
-    _, y = make_counts()
-    assert_follows({"loss": loss}, np.column_stack([y, np.sqrt(y)]), np.array([1e-6, 1e9]), 0.0)
-
-
 @EVERY_LOSS
 def test_outputs_start_at_the_best_constant_of_the_weighted_targets(loss):
     X, y = make_counts()
     weight = np.random.default_rng(1).integers(4, size=len(y))
-    reg = RNNRegressor(**SMALL, **loss).set_params(max_iter=1, learning_rate_init=1e-12)
-    b_o = reg.fit(X, y, weight).weights_["b_o"]
-    repeated = np.repeat(y, weight)
+    reg = fitted(X, y, weight, **loss, max_iter=1, learning_rate_init=1e-12)
+    b_o, repeated = reg.weights_["b_o"], np.repeat(y, weight)
     q = {"absolute_error": 0.5, "quantile": loss.get("quantile", 0.5)}.get(loss["loss"])
     expected = 0.0
     if q is not None:
@@ -98,6 +84,53 @@ def test_poisson_of_two_outputs_is_that_of_each():
     p = fitted(X, Y, loss="poisson", max_iter=300, batch_size=60, n_iter_no_change=300).predict(X)
     assert p.shape == Y.shape and (p > 0).all()
     assert r2_score(p[:, 0], p[:, 1] / 1e3) > 0.95
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_of_a_log_link_end_at_the_largest_number(dtype):
+    X, y = make_counts(dtype=dtype)
+    reg = fitted(X, y, loss="poisson")
+    reg.weights_["b_o"][:] = 1e4
+    np.testing.assert_array_equal(reg.predict(X), np.finfo(dtype).max)
+
+
+# changes of the target ------------------------------------------------------------------------
+
+
+def assert_follows(loss, y, a, b):
+    X, _ = make_counts()
+    b = 0.0 if loss["loss"] == "poisson" else b  # a log link knows a zero
+    p, q = fitted(X, y, **loss).predict(X), fitted(X, a * y + b, **loss).predict(X)
+    np.testing.assert_allclose((q - b) / a, p, rtol=1e-6, atol=1e-6)
+
+
+CHANGES = [(2.0, 0.0), (1e-6, 3.0), (1e9, -1e10), (3.7, 0.1)]
+
+
+@pytest.mark.parametrize(("a", "b"), CHANGES)
+@EVERY_LOSS
+def test_predictions_follow_affine_changes_of_the_target(loss, a, b):
+    assert_follows(loss, make_counts()[1], a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [*CHANGES, (np.array([1e-6, 1e9]), np.array([3.0, -1e10]))], ids=str
+)
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_predictions_of_two_outputs_follow_changes_of_each(loss, a, b):
+    _, y = make_counts()
+    assert_follows({"loss": loss}, np.column_stack([y, np.sqrt(y)]), a, b)
+
+
+def test_the_scale_of_a_constant_output_is_1():
+    X, y = make_counts()
+    Y, a, b = np.column_stack([y, y**2, np.ones(len(X))]), [1e-6, 1e6, 3.0], [5.0, 0.0, -1.0]
+    p, q = fitted(X, Y).predict(X), fitted(X, Y * a + b).predict(X)
+    np.testing.assert_allclose((q - b)[:, :2] / a[:2], p[:, :2], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(q[:, 2] - 2, p[:, 2] - 1, rtol=1e-6, atol=1e-8)
+
+
+# quantiles ------------------------------------------------------------------------------------
 
 
 def make_spread(n, seed):
@@ -127,7 +160,9 @@ def test_quantiles_never_cross_and_come_in_the_order_asked_for(max_iter):
     assert p.shape == (len(X), len(q)) and reg.n_outputs_ == len(q)
     order = np.argsort(q, kind="stable")
     assert (np.diff(p[:, order]) >= 0).all()
-    assert (np.diff(reg._raw(reg._read_to_predict(X))[:, order]) < 0).any()
+    last, w = np.array([h[-1] for h in reg.hidden_states(X)]), reg.weights_
+    outputs_of_net = last @ w["W_ho"].T + w["b_o"]  # which do cross
+    assert (np.diff(outputs_of_net[:, order]) < 0).any()
     ascending = fitted(X, y, loss="quantile", quantile=sorted(q), max_iter=max_iter)
     assert ascending.predict(X).shape == p.shape
     assert (np.diff(ascending.predict(X)) >= 0).all()
@@ -155,21 +190,29 @@ def test_several_quantiles_are_scored_by_the_middle_one(quantile):
     assert reg.score(X, y, weight) == r2_score(y, column, sample_weight=weight)
 
 
+# training -------------------------------------------------------------------------------------
+
+
 @EVERY_LOSS
 def test_early_stopping_keeps_the_epoch_of_the_best_score(loss):
     X, y = make_counts(n=120)
-    params = {**loss, "early_stopping": True, "validation_fraction": 0.3, "tol": 0, "max_iter": 15}
-    reg = RNNRegressor(**{**SMALL, **params})
-    seen = []
-    score_raw = reg._score_raw
-    reg._score_raw = lambda *scored: seen.append((*scored, score_raw(*scored))) or seen[-1][-1]
-    reg.fit(X, y)
-    assert [score for *_, score in seen] == reg.validation_scores_
-    targets, raw, _, score = max(reversed(seen), key=lambda call: call[-1])
-    assert score == reg.best_validation_score_
-    kept = reg._raw(reg._read_to_predict(X))
-    for target, row in zip(targets, raw, strict=True):  # the outputs are those of that epoch
-        assert np.isclose(kept[y == target], row, rtol=0, atol=1e-10).all(axis=1).any()
+    params = loss | {"early_stopping": True, "validation_fraction": 0.3, "tol": 0, "max_iter": 15}
+    reg = fitted(X, y, **params)
+    assert max(reg.validation_scores_) == reg.best_validation_score_
+    assert reg.validation_scores_[reg.best_epoch_ - 1] == reg.best_validation_score_
+    assert_same_net(fitted(X, y, **params | {"max_iter": reg.best_epoch_}), reg)
+
+
+@EVERY_LOSS
+def test_validation_scores_are_those_of_score_after_every_epoch(loss):
+    X, y = make_counts(n=90)
+    reg = unfitted(**loss, early_stopping=True, tol=0)
+    reg.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
+    epochs, scores = unfitted(**loss), []
+    for _ in range(reg.n_iter_):
+        scores.append(epochs.partial_fit(X[:60], y[:60]).score(X[60:], y[60:]))
+    np.testing.assert_allclose(reg.validation_scores_, scores, rtol=1e-12)
+    assert reg.score(X[60:], y[60:]) == pytest.approx(reg.best_validation_score_, rel=1e-12)
 
 
 @EVERY_LOSS
@@ -204,16 +247,8 @@ def test_a_fit_goes_on_with_its_loss(loss):
 def test_losses_are_searched_as_any_parameter():
     X, y = make_counts()
     grid = [{"loss": ["huber", "poisson"]}, {"loss": ["quantile"], "quantile": [0.5, QUANTILES]}]
-    search = GridSearchCV(RNNRegressor(**SMALL), grid, cv=2).fit(X, y)
+    search = GridSearchCV(unfitted(), grid, cv=2).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_predictions_of_a_log_link_end_at_the_largest_number(dtype):
-    X, y = make_counts(dtype=dtype)
-    reg = fitted(X, y, loss="poisson")
-    reg.weights_["b_o"][:] = 1e4
-    np.testing.assert_array_equal(reg.predict(X), np.finfo(dtype).max)
 
 
 # what is refused ------------------------------------------------------------------------------
@@ -249,10 +284,10 @@ def test_poisson_refuses_negative_targets_at_every_fit():
     with pytest.raises(ValueError, match=words):
         fitted(X, bad, loss="poisson")
     reg = fitted(X, y, loss="poisson")
-    before = pickle.dumps(vars(reg))
+    before = state(reg)
     with pytest.raises(ValueError, match=words):
         reg.partial_fit(X, bad)
-    assert pickle.dumps(vars(reg)) == before
+    assert state(reg) == before
     reg.fit(X, bad, sample_weight=bad >= 0)  # the row is gone
 
 
@@ -271,8 +306,8 @@ def test_poisson_refuses_targets_that_are_all_zero(columns):
 def test_a_net_of_another_loss_cannot_go_on(method, change):
     X, y = make_counts()
     reg = fitted(X, y, loss="quantile", quantile=0.6, warm_start=True).set_params(**change)
-    before = pickle.dumps(vars(reg))
+    before = state(reg)
     words = r"Cannot go on.*loss='quantile'.*0\.6.*leave loss and quantile as they were"
     with pytest.raises(ValueError, match=words):
         getattr(reg, method)(X, y)
-    assert pickle.dumps(vars(reg)) == before
+    assert state(reg) == before

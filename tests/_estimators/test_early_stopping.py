@@ -7,7 +7,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skrnn import RNNClassifier, RNNRegressor, as_sequences
+from _factories import BOTH, NAMES, assert_same_net, classifier, regressor
+from skrnn import as_sequences
 from skrnn.preprocessing import StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -22,28 +23,38 @@ def data():
     return X, np.array([x.sum() > 0 for x in X]).astype(int), np.repeat(np.arange(N // 4), 4)
 
 
-def net(kind=RNNClassifier, **parameters):
-    settings = {"hidden_layer_sizes": 3, "max_iter": 6, "random_state": 0, "early_stopping": True}
-    return kind(**settings | parameters)
+SETTINGS = {"hidden_layer_sizes": 3, "max_iter": 6, "early_stopping": True, "batch_size": 32}
 
 
-def held_out_by(estimator, X, y, **given):
-    """Which sequences a fit scored on: those whose target matters to its validation scores."""
-    seen = []
-    score_raw = type(estimator)._score_raw
+def net(make=classifier, **parameters):
+    return make(**SETTINGS | parameters)
 
-    class Spy(type(estimator)):
-        def _score_raw(self, targets, raw, weight):
-            seen.append(targets.ravel())
-            return score_raw(self, targets, raw, weight)
 
-    spy = Spy(**estimator.get_params()).fit(X, np.arange(len(X), dtype=float), **given)
-    return np.sort(seen[0]).astype(int), spy
+# what is held out -----------------------------------------------------------------------------
+
+
+def held_out_by(estimator, X, **given):
+    """Which sequences a fit scores on and does not learn from.
+
+    With a target of its own for each, a net without weights predicts the mean targets of what it
+    learned from: zero for those held out.
+    """
+    Y = np.eye(len(X))
+    estimator.fit(X, Y, **given)
+    score = estimator.best_validation_score_
+    kept = {name: weight.copy() for name, weight in estimator.weights_.items()}
+    for weight in estimator.weights_.values():
+        weight[:] = 0
+    held_out = np.flatnonzero(estimator.predict(X[:1])[0] == 0)
+    for name, weight in estimator.weights_.items():
+        weight[:] = kept[name]
+    assert estimator.score([X[i] for i in held_out], Y[held_out]) == pytest.approx(score)
+    return held_out
 
 
 def test_groups_are_held_out_whole(data):
-    X, y, groups = data
-    held_out, _ = held_out_by(net(RNNRegressor, validation_fraction=0.3), X, y, groups=groups)
+    X, _, groups = data
+    held_out = held_out_by(net(regressor, validation_fraction=0.3), X, groups=groups)
     assert len(held_out) == 12  # 3 of 10 groups, of 4 each
     assert set(groups[held_out]).isdisjoint(np.delete(groups, held_out))
 
@@ -58,53 +69,56 @@ def test_the_names_of_groups_and_the_order_of_rows_do_not_matter(data):
         net().fit([X[i] for i in p], y[p], groups=groups[p]),
     ):
         assert again.validation_scores_ == expected.validation_scores_
-        for name, weight in again.weights_.items():
-            np.testing.assert_array_equal(weight, expected.weights_[name])
+        assert_same_net(again, expected)
 
 
 def test_equal_sequences_of_two_groups_are_not_merged(data):
-    X, y, _ = data
-    groups = np.arange(2 * N)
-    twice = held_out_by(net(RNNRegressor), X + X, y, groups=groups)[0]
-    assert len(twice) == 8
+    X, _, _ = data
+    assert len(held_out_by(net(regressor), X + X, groups=np.arange(2 * N))) == 8
 
 
 def test_the_last_part_is_held_out_where_nothing_is_shuffled(data):
-    X, y, _ = data
-    held_out, _ = held_out_by(net(RNNRegressor, shuffle=False), X, y)
+    X, _, _ = data
+    held_out = held_out_by(net(regressor, shuffle=False), X)
     np.testing.assert_array_equal(held_out, np.arange(N - 4, N))
     other = np.repeat([9, 1, 5, 7], N // 4)
-    regressor = net(RNNRegressor, shuffle=False, validation_fraction=0.25)
-    held_out, _ = held_out_by(regressor, X, y, groups=other)
-    np.testing.assert_array_equal(held_out, np.arange(N - 10, N))
+    estimator = net(regressor, shuffle=False, validation_fraction=0.25)
+    np.testing.assert_array_equal(held_out_by(estimator, X, groups=other), np.arange(N - 10, N))
 
 
-def test_classes_are_held_out_in_their_shares():
-    X = [np.full((2, 1), float(i)) for i in range(100)]
-    y = np.array(["rare"] * 20 + ["often"] * 80)
-    seen = []
+@pytest.mark.parametrize("counts", [(20, 80), (30, 30, 40)], ids=str)
+def test_classes_are_held_out_in_their_shares(counts):
+    """Seen from the log prior of what is learned from, and the score of nets of one answer."""
+    X = [np.full((2, 1), 1e-12 * i) for i in range(100)]
+    y, total = np.repeat(NAMES[: len(counts)], counts), 0.0
+    constant = {"learning_rate_init": 1e-300, "alpha": 0, "max_iter": 1, "validation_fraction": 0.2}
+    b_o = net(**constant).fit(X, y).weights_["b_o"]
+    learned_from = 0.8 * np.array(counts)
+    logits = np.log(learned_from + 0.5)
+    expected = logits - logits[0] if len(counts) > 2 else logits[1:] - logits[:1]
+    np.testing.assert_allclose(b_o - b_o[0] * (len(counts) > 2), expected)
+    for label, count in zip(NAMES, counts, strict=False):
+        factors = {name: 1e6 if name == label else 1.0 for name in np.unique(y)}
+        clf = net(**constant, class_weight=factors).fit(X, y)
+        assert (clf.predict(X) == label).all()
+        assert clf.validation_scores_ == [count / 100]
+        total += clf.best_validation_score_
+    assert total == pytest.approx(1)
 
-    class Spy(RNNClassifier):
-        def _score_raw(self, targets, raw, weight):
-            seen.append(targets[:, 0])
-            return super()._score_raw(targets, raw, weight)
 
-    Spy(max_iter=1, early_stopping=True, random_state=0).fit(X, y)
-    assert np.bincount(seen[0].astype(int)).tolist() == [8, 2]
+# a set of the user's own ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
-def test_the_users_own_validation_set_is_scored_and_nothing_is_held_out(kind, data):
+@BOTH
+def test_the_users_own_validation_set_is_scored_and_nothing_is_held_out(make, data):
     X, y, _ = data
     fast = {"learning_rate_init": 0.1, "max_iter": 15}  # that goes past its best
-    estimator = net(kind, **fast).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
+    estimator = net(make, **fast).fit(X[:30], y[:30], X_val=X[30:], y_val=y[30:])
     fast |= {"early_stopping": False, "max_iter": estimator.n_iter_}
-    assert estimator.loss_curve_ == net(kind, **fast).fit(X[:30], y[:30]).loss_curve_  # of all 30
+    assert estimator.loss_curve_ == net(make, **fast).fit(X[:30], y[:30]).loss_curve_  # of all 30
     best = estimator.best_epoch_
     assert best < estimator.n_iter_
-    again = net(kind, **fast | {"max_iter": best}).fit(X[:30], y[:30])
-    for name, weight in estimator.weights_.items():
-        np.testing.assert_array_equal(weight, again.weights_[name])
+    assert_same_net(estimator, net(make, **fast | {"max_iter": best}).fit(X[:30], y[:30]))
     assert estimator.score(X[30:], y[30:]) == pytest.approx(estimator.best_validation_score_)
     assert estimator.validation_scores_[best - 1] == estimator.best_validation_score_
 
@@ -146,6 +160,8 @@ def test_groups_are_routed_through_a_search(data):
     assert search.best_estimator_.validation_scores_ == alone.validation_scores_
 
 
+# what is refused ------------------------------------------------------------------------------
+
 BAD = {
     "X alone": ({"X_val": True}, "X_val and y_val go together"),
     "y alone": ({"y_val": True}, "X_val and y_val go together"),
@@ -171,3 +187,11 @@ def test_a_validation_set_without_early_stopping_is_refused(data):
     X, y, _ = data
     with pytest.raises(ValueError, match="early_stopping=False: set early_stopping=True"):
         net(early_stopping=False).fit(X, y, X_val=X, y_val=y)
+
+
+def test_early_stopping_needs_enough_sequences_and_all_at_once(data):
+    X, _, _ = data
+    with pytest.raises(ValueError, match=r"early_stopping.*6 different sequences.*0\.1"):
+        net().fit(X[:6], [0, 1] * 3)
+    with pytest.raises(ValueError, match="early_stopping"):
+        net().partial_fit(X[:6], [0, 1] * 3)

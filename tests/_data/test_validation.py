@@ -1,0 +1,380 @@
+"""What X, y and weights may not be: refused in words, which leaves the estimator as it was."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from _factories import (
+    BOTH,
+    METHODS,
+    NUMPYS_WORDS,
+    classifier,
+    make_cube,
+    make_sequences,
+    objects,
+    regressor,
+    state,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:The loss was still getting better")
+
+N = 6
+Y = np.array([0, 1] * 3)
+RAGGED = make_sequences((3, 2, 4, 2, 5, 3))
+UNIVARIATE = [x[:, 0] for x in RAGGED]
+CUBE = make_cube(N, 4)
+TABLE = CUBE.reshape(N, 8)
+
+
+# sequences, of which 2 is the bad one ---------------------------------------------------------
+
+
+def replaced(item):
+    return [item if i == 2 else x for i, x in enumerate(RAGGED)]
+
+
+def with_value(value, whole_step=False):
+    item = RAGGED[2].copy()
+    item[1, :] = value if whole_step else item[1, :]
+    item[1, 0] = value
+    return replaced(item)
+
+
+BAD_ITEMS = {
+    "no step": (replaced(np.empty((0, 2))), r"Sequence 2 is empty.*at least one step"),
+    "no feature": (replaced(np.empty((3, 0))), r"Sequence 2 is empty.*at least one step"),
+    "empty list": (replaced([]), r"Sequence 2 is empty.*at least one step"),
+    "partly NaN": (with_value(np.nan), r"NaN in some.*sequence 2, step 1.*(Impute|absent)"),
+    "infinity": (with_value(np.inf), r"infinity: sequence 2, step 1.*absent by NaN"),
+    "a step of minus infinity": (with_value(-np.inf, True), r"infinity: sequence 2, step 1"),
+    "all NaN": (replaced(np.full((3, 2), np.nan)), r"Sequence 2 has no step left.*Leave it out"),
+    "other width": (
+        replaced(np.ones((4, 3))),
+        r"Sequence 2.*3 features.*of 2.*\(steps, features\)",
+    ),
+    "turned": (replaced(np.ones((2, 9))), r"Sequence 2.*9 features.*x\.T"),
+    "one dimension too many": (replaced(np.ones((1, 4, 2))), r"Sequence 2 has 3 dim.*\(steps,"),
+    "a scalar": (replaced(3.0), r"Sequence 2 has 0 dimensions.*\(steps, features\)"),
+    "None": (replaced(None), r"Sequence 2.*\(steps, features\)"),
+    "text": (replaced(np.array([["a", "b"]])), r"Sequence 2.*numbers"),
+    "numbers as text": (replaced(np.array([["1", "2"]])), r"Sequence 2.*numbers"),
+    "a string": (replaced("abc"), r"Sequence 2.*numbers"),
+    "text among objects": (replaced(np.array([["a", 1]], dtype=object)), r"Sequence 2.*number"),
+    "dates": (replaced(np.zeros((2, 2), "M8[D]")), r"Sequence 2.*datetime64.*numbers"),
+    "complex": (replaced(np.ones((2, 2), complex)), r"Complex data.*Sequence 2.*x\.real"),
+    "not rectangular": (replaced([[1.0, 2.0], [3.0]]), r"Sequence 2 is not rectangular.*\(steps,"),
+    "an integer beyond floats": (replaced([[10**400, 1]]), r"Sequence 2.*number"),
+}
+
+
+CONTAINERS = {
+    "list": list,
+    "tuple": tuple,
+    "1-D object array": objects,
+    "(n, 1) object array": lambda X: objects(X, (-1, 1)),
+    "pandas Series": pd.Series,
+    "pandas one column": lambda X: pd.DataFrame({"x": X}),
+    "polars Series": lambda X: pl.Series(X, dtype=pl.Object),
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return classifier().fit(RAGGED, Y), regressor().fit(RAGGED, Y)
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
+@pytest.mark.parametrize(("X", "words"), BAD_ITEMS.values(), ids=BAD_ITEMS)
+def test_a_bad_sequence_is_named_at_fit_and_at_predict(X, words, container, fitted):
+    X = container(X)
+    for estimator in fitted:
+        before = state(estimator)
+        for read in (lambda: estimator.fit(X, Y), lambda: estimator.predict(X)):  # noqa: B023
+            with pytest.raises(ValueError, match=words):
+                read()
+            assert state(estimator) == before
+
+
+# arrays ---------------------------------------------------------------------------------------
+
+
+def with_cube(place, value):
+    X = CUBE.copy()
+    X[place] = value
+    return X
+
+
+BAD_CUBES = {
+    "partly NaN": (with_cube((2, 1, 0), np.nan), r"NaN in some.*sequence 2, step 1"),
+    "infinity": (with_cube((2, 1, 0), np.inf), r"infinity: sequence 2, step 1"),
+    "all NaN": (with_cube(2, np.nan), r"Sequence 2 has no step left"),
+    "no step": (CUBE[:, :0], r"Sequence 0 is empty"),
+    "no feature": (CUBE[:, :, :0], r"Sequence 0 is empty"),
+    "no sequence": (CUBE[:0], r"no sequence.*at least one"),
+    "complex": (CUBE.astype(complex), r"Complex data not supported"),
+    "text": (CUBE.astype(str), r"X holds <U.*numbers are required"),
+    "dates": (np.zeros(CUBE.shape, "M8[D]"), r"X holds datetime64.*numbers are required"),
+    "text among objects": (CUBE.astype(object), r"Sequence 2.*number"),
+    "four dimensions": (CUBE[None], r"\(n, T, D\)|\(steps, features\)|sequence"),
+}
+BAD_CUBES["text among objects"][0][2, 1, 0] = "a"
+
+
+@pytest.mark.parametrize(("X", "words"), BAD_CUBES.values(), ids=BAD_CUBES)
+def test_a_bad_3d_array_is_refused_at_fit_and_at_predict(X, words, fitted):
+    for estimator in fitted:
+        before = state(estimator)
+        for read in (lambda: estimator.fit(X, Y), lambda: estimator.predict(X)):  # noqa: B023
+            with pytest.raises(ValueError, match=words):
+                read()
+            assert state(estimator) == before
+
+
+# tables ---------------------------------------------------------------------------------------
+
+
+def with_table(place, value, dtype=float):
+    X = TABLE.astype(dtype)
+    X[place] = value
+    return X
+
+
+BAD_TABLES = {
+    "partly NaN": (with_table((2, 3), np.nan), ValueError, r"NaN in some.*sequence 2, step 1"),
+    "infinity": (with_table((2, 2), np.inf), ValueError, r"infinity: sequence 2, step 1"),
+    "infinity, pandas": (
+        pd.DataFrame(with_table((2, 2), np.inf)),
+        ValueError,
+        r"infinity: sequence 2, step 1",
+    ),
+    "all NaN": (with_table(2, np.nan), ValueError, r"Sequence 2 has no step left"),
+    "width": (TABLE[:, :7], ValueError, r"features_per_step=2 must divide.*=7.*one sequence"),
+    "no row": (TABLE[:0], ValueError, r"0 sample"),
+    "no column": (TABLE[:, :0], ValueError, r"0 feature"),
+    "complex": (TABLE.astype(complex), ValueError, r"Complex data not supported"),
+    "text": (TABLE.astype(object).astype("U3") + "a", ValueError, r"string"),
+    "text among objects": (with_table((2, 2), "a", object), ValueError, r"'a'"),
+    "sparse": (sparse.csr_array(TABLE), TypeError, r"[Ss]parse.*toarray"),
+    "sparse matrix": (sparse.csr_matrix(TABLE), TypeError, r"[Ss]parse.*toarray"),
+    "sparse frame": (
+        pd.DataFrame(TABLE).astype(pd.SparseDtype(float, 0.0)),
+        TypeError,
+        r"[Ss]parse.*toarray",
+    ),
+    "one dimension": (TABLE[0], ValueError, r"2D array"),
+    "no dimension": (np.array(1.0), ValueError, r"2D array"),
+    "a table of sequences": (
+        pd.DataFrame({"a": UNIVARIATE, "b": UNIVARIATE}),
+        (TypeError, ValueError),
+        r"column|sequence",
+    ),
+}
+
+
+@pytest.mark.parametrize(("X", "error", "words"), BAD_TABLES.values(), ids=BAD_TABLES)
+def test_a_bad_table_is_refused_at_fit(X, error, words):
+    for make in (classifier, regressor):
+        estimator = make(features_per_step=2).fit(TABLE, Y)
+        before = state(estimator)
+        with pytest.raises(error, match=words):
+            estimator.fit(X, Y)
+        assert state(estimator) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["partly NaN", "infinity", "all NaN", "no row", "complex", "sparse"]
+)
+def test_a_bad_table_is_refused_at_predict(name):
+    X, error, words = BAD_TABLES[name]
+    estimator = classifier(features_per_step=2).fit(TABLE, Y)
+    before = state(estimator)
+    with pytest.raises(error, match=words):
+        estimator.predict(X)
+    with pytest.raises(ValueError, match="8 features"):
+        estimator.predict(TABLE[:, :6])
+    assert state(estimator) == before
+
+
+# what holds no sequences ----------------------------------------------------------------------
+
+
+def test_a_sparse_sequence_is_named():
+    X = [sparse.csr_array(x) if i == 2 else x for i, x in enumerate(RAGGED)]
+    for read in (classifier().fit, lambda X, y: classifier().fit(RAGGED, Y).predict(X)):
+        with pytest.raises(TypeError, match=r"Sequence 2 is sparse.*toarray"):
+            read(X, Y)
+
+
+NO_SEQUENCE = {
+    "list": [],
+    "tuple": (),
+    "object array": np.empty(0, object),
+    "3-D array": CUBE[:0],
+}
+
+
+@pytest.mark.parametrize("X", NO_SEQUENCE.values(), ids=NO_SEQUENCE)
+def test_no_sequence_at_all_is_said_so(X):
+    for read in (classifier().fit, lambda X, y: classifier().fit(RAGGED, Y).predict(X)):
+        with pytest.raises(ValueError, match=r"no sequence|0 sample"):
+            read(X, [])
+
+
+NOT_SEQUENCES = {
+    "numbers": [1.0, 2.0, 3.0],
+    "a number among lists": [[1.0], 2.0, [3.0, 4.0]],
+    "a list among numbers": [1.0, [2.0], 3.0],
+    "text": ["a", "b", "c"],
+    "lists of text": [["a", "b"], ["a"], ["b"]],
+    "ragged steps": [[[1.0, 2.0], [3.0]], [[1.0, 2.0]], [[1.0, 2.0]]],
+    "ragged widths": [[[1.0, 2.0]], [[1.0]], [[1.0]]],
+    "an empty list first": [[], [1.0], [2.0]],
+    "an empty list last": [[1.0], [2.0], []],
+    "only empty lists": [[], [], []],
+    "four levels": [[[[1.0]]], [[[1.0]]], [[[1.0]]]],
+    "None": None,
+    "a number": 3.0,
+    "a string": "abc",
+    "dicts": [{"a": 1}, {"a": 2}, {"a": 3}],
+    "complex": [[1j, 1.0], [1.0], [2.0]],
+    "a generator": (x for x in RAGGED[:3]),
+    "structured": np.zeros(3, dtype=[("a", float), ("b", float)]),
+    "structured sequences": [np.zeros(3, dtype=[("a", float), ("b", float)])] * 3,
+    "integers beyond floats": [[10**400], [1, 2], [3]],
+    "two columns of lists": objects([[1.0]] * 6, (3, 2)),
+}
+
+
+@pytest.mark.parametrize("fitted_on", ["nothing", "table", "sequences"])
+@pytest.mark.parametrize("X", NOT_SEQUENCES.values(), ids=NOT_SEQUENCES)
+def test_what_cannot_be_read_never_ends_in_the_words_of_numpy(X, fitted_on):
+    estimator = regressor()
+    read = estimator.fit
+    if fitted_on != "nothing":
+        estimator.fit(TABLE[:, :1] if fitted_on == "table" else UNIVARIATE, Y)
+        read = lambda X, y: estimator.predict(X)  # noqa: E731
+    before = state(estimator)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        read(X, [0.0, 1.0, 2.0])
+    assert not NUMPYS_WORDS.search(str(caught.value)), caught.value
+    assert state(estimator) == before
+
+
+# X against the fit ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "X",
+    [CUBE[0], TABLE, pd.DataFrame(TABLE), pl.DataFrame(TABLE), TABLE.astype(object), CUBE[0, :1]],
+    ids=["one sequence", "array", "pandas", "polars", "objects", "one step"],
+)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function", "partial_fit"])
+def test_a_table_is_refused_by_what_was_fitted_on_sequences(X, method):
+    estimator = classifier().fit(CUBE, Y)
+    targets = (np.resize(Y, len(X)),) if method == "partial_fit" else ()
+    before = state(estimator)
+    with pytest.raises(ValueError, match=r"fitted on sequences.*X\[None\]"):
+        getattr(estimator, method)(X, *targets)
+    assert state(estimator) == before
+
+
+@pytest.mark.parametrize("X", [CUBE, RAGGED, UNIVARIATE, CUBE.tolist(), [TABLE[0]]])
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_sequences_are_refused_by_what_was_fitted_on_a_table(X, method):
+    estimator = classifier().fit(TABLE, Y)
+    with pytest.raises(ValueError, match=r"fitted on a table.*pad_sequences"):
+        getattr(estimator, method)(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [UNIVARIATE, CUBE[:, :, :1], [x.T for x in CUBE], np.swapaxes(CUBE, 1, 2), TABLE.tolist()],
+    ids=["univariate", "one feature", "turned", "turned array", "nested lists"],
+)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "partial_fit"])
+def test_another_number_of_features_than_at_fit_is_refused(X, method):
+    estimator = classifier().fit(RAGGED, Y)
+    before = state(estimator)
+    words = r"RNNClassifier is expecting 2 features.*\(steps, features\).*x\.T"
+    with pytest.raises(ValueError, match=words):
+        getattr(estimator, method)(X, *((Y,) if method == "partial_fit" else ()))
+    assert state(estimator) == before
+
+
+def test_features_per_step_must_agree_with_sequences():
+    with pytest.raises(ValueError, match=r"features_per_step=3.*steps of 2.*None"):
+        classifier(features_per_step=3).fit(RAGGED, Y)
+    classifier(features_per_step=2).fit(RAGGED, Y)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "score"])
+def test_an_estimator_that_is_not_fitted_says_so(method):
+    with pytest.raises(NotFittedError):
+        getattr(classifier(), method)(*((RAGGED, Y) if method == "score" else (RAGGED,)))
+
+
+# y and sample_weight --------------------------------------------------------------------------
+
+BAD_TARGETS = {
+    "too few": (classifier, Y[:4], r"6 sequences.*4 targets"),
+    "too many": (regressor, np.arange(9.0), r"6 sequences.*9 targets"),
+    "none": (classifier, None, r"requires y to be passed"),
+    "one class": (classifier, [1] * N, r"at least 2 classes.*one class.*1"),
+    "one class, strings": (classifier, ["yes"] * N, r"at least 2 classes.*one class.*'yes'"),
+    "real numbers as classes": (classifier, Y + 0.5, r"Unknown label type"),
+    "NaN class": (classifier, np.where(Y, np.nan, 0.0), r"NaN"),
+    "two columns of classes": (classifier, np.column_stack([Y, 2 * Y]), r"MultiOutputClassifier"),
+    "NaN target": (regressor, np.where(Y, np.nan, 0.0), r"NaN"),
+    "infinite target": (regressor, np.where(Y, np.inf, 0.0), r"infinity"),
+    "text target": (regressor, ["a"] * N, r"'a'"),
+    "three dimensions": (regressor, np.zeros((N, 2, 2)), r"shape \(6, 2, 2\).*one target"),
+}
+
+
+@pytest.mark.parametrize("X", [RAGGED, CUBE, TABLE], ids=["ragged", "3-D", "2-D"])
+@pytest.mark.parametrize(("make", "y", "words"), BAD_TARGETS.values(), ids=BAD_TARGETS)
+def test_a_bad_target_is_refused(make, y, words, X):
+    estimator = make().fit(UNIVARIATE, Y)
+    before = state(estimator)
+    with pytest.raises(ValueError, match=words):
+        estimator.fit(X, y)
+    assert state(estimator) == before
+
+
+@BOTH
+@pytest.mark.parametrize("build", [list, lambda y: [np.array(t) for t in y]])
+def test_a_ragged_target_is_refused_in_words(build, make):
+    with pytest.raises(ValueError, match=r"\by\b|target") as caught:
+        make().fit(RAGGED, build([[0.0, 1.0]] * 5 + [[1.0]]))
+    assert not NUMPYS_WORDS.search(str(caught.value)), caught.value
+
+
+BAD_WEIGHTS = {
+    "too few": (np.ones(4), r"shape \(4,\), expected \(6,\)"),
+    "two dimensions": (np.ones((N, 1)), r"shape \(6, 1\), expected \(6,\)"),
+    "a number": (2.0, r"shape \(\), expected \(6,\)"),
+    "negative": ([1, 1, -1, 1, 1, 1], r"sequence 2 is -1.*>= 0"),
+    "NaN": ([1, 1, np.nan, 1, 1, 1], r"sequence 2 is nan.*>= 0"),
+    "infinite": ([1, 1, np.inf, 1, 1, 1], r"sequence 2 is inf.*>= 0"),
+    "text": (list("abcdef"), r"must be numbers"),
+    "all zero": (np.zeros(N), r"is zero"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("weight", "words"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_a_bad_sample_weight_is_refused(weight, words, make):
+    estimator = make().fit(RAGGED, Y)
+    for method in ("fit", "partial_fit"):
+        before = state(estimator)
+        with pytest.raises(ValueError, match=words):
+            getattr(estimator, method)(CUBE, Y, sample_weight=weight)
+        assert state(estimator) == before
+
+
+def test_one_class_left_by_the_weights_is_refused():
+    with pytest.raises(ValueError, match=r"one class \(of the rows with a weight\)"):
+        classifier().fit(RAGGED, Y, sample_weight=Y)

@@ -1,0 +1,168 @@
+"""The classifier: classes and their weights, probabilities, several labels, partial_fit."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.utils.class_weight import compute_class_weight
+
+from _factories import NAMES, assert_same_net, classifier, make_ragged, make_sequences
+from skrnn._nn.cells import CELLS
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, LABELS, _ = make_ragged()
+MULTILABEL = np.column_stack([LABELS == "ant", LABELS != "cow"]).astype(int)
+
+
+def unfitted(**parameters):
+    return classifier(**{"max_iter": 8, "batch_size": 16} | parameters)
+
+
+def fitted(X, y, sample_weight=None, **parameters):
+    return unfitted(**parameters).fit(X, y, sample_weight)
+
+
+def assert_same_logits(a, b, **close):
+    np.testing.assert_allclose(a.decision_function(X), b.decision_function(X), **close)
+
+
+# probabilities --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("y", [LABELS, LABELS == "ant"], ids=["three classes", "two classes"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_probabilities_agree_with_decisions(cell, y):
+    clf = fitted(X, y, cell=cell)
+    p, raw = clf.predict_proba(X), clf.decision_function(X)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_allclose(clf.predict_log_proba(X), np.log(p))
+    np.testing.assert_array_equal(clf.classes_[p.argmax(axis=1)], clf.predict(X))
+    if raw.ndim == 1:
+        np.testing.assert_array_equal(raw > 0, clf.predict(X) == clf.classes_[1])
+    assert clf.score(X, y) == accuracy_score(y, clf.predict(X))
+
+
+def test_multilabel_probabilities_are_independent():
+    clf = fitted(X, MULTILABEL)
+    p = clf.predict_proba(X)
+    assert p.shape == MULTILABEL.shape and not np.allclose(p.sum(axis=1), 1)
+    np.testing.assert_array_equal(clf.predict(X), (p > 0.5).astype(int))
+    np.testing.assert_allclose(clf.predict_log_proba(X), np.log(p))
+
+
+# class weights --------------------------------------------------------------------------------
+
+
+def test_class_weights_are_weights_of_the_sequences():
+    factors = {"ant": 1.0, "bee": 3.0, "cow": 0.5}
+    by_class = fitted(X, LABELS, class_weight=factors)
+    by_row = fitted(X, LABELS, [factors[label] for label in LABELS])
+    assert_same_logits(by_class, by_row, rtol=1e-7, atol=1e-9)
+
+
+def test_balanced_classes_weigh_the_same():
+    kept = np.concatenate([np.flatnonzero(LABELS == "ant")[:3], np.flatnonzero(LABELS == "bee")])
+    items, labels = [X[i] for i in kept], LABELS[kept]
+    classes, counts = np.unique(labels, return_counts=True)
+    factors = dict(zip(classes, len(labels) / (2 * counts), strict=True))
+    balanced = fitted(items, labels, class_weight="balanced")
+    assert_same_logits(balanced, fitted(items, labels, class_weight=factors), rtol=1e-7)
+
+
+@pytest.mark.parametrize("class_weight", [{0: 0.5, 1: 3.0}, [{0: 0.5, 1: 3.0}] * 2])
+def test_class_weights_of_equal_labels_are_weights_of_the_sequences(class_weight):
+    Y = MULTILABEL[:, [0, 0]]
+    by_class = fitted(X, Y, class_weight=class_weight)
+    by_row = fitted(X, Y, np.where(Y[:, 0], 3.0, 0.5))
+    assert_same_logits(by_class, by_row, rtol=1e-7, atol=1e-9)
+
+
+def test_every_label_has_class_weights_of_its_own():
+    Y, sample_weight = MULTILABEL, np.random.default_rng(5).integers(1, 4, size=len(X))
+    params = {"learning_rate_init": 1e-12, "alpha": 0, "batch_size": len(X), "max_iter": 1}
+    clf = fitted(X, Y, sample_weight, **params, class_weight=[{0: 1.0, 1: 3.0}, {0: 2.0}])
+    weight = np.where(Y, [3.0, 1.0], [1.0, 2.0]) * sample_weight[:, None]
+    weight /= weight.mean()
+    ones = (weight * Y).sum(axis=0)
+    prior = (ones + 0.5) / (weight.sum(axis=0) - ones + 0.5)
+    np.testing.assert_allclose(clf.weights_["b_o"], np.log(prior))
+    losses = [
+        log_loss(y, p, sample_weight=w) * w.sum()
+        for y, p, w in zip(Y.T, clf.predict_proba(X).T, weight.T, strict=True)
+    ]
+    assert clf.loss_ == pytest.approx(sum(losses) / len(X))
+
+
+def test_balanced_labels_weigh_the_same_each_by_itself():
+    factors = [
+        dict(enumerate(compute_class_weight("balanced", classes=np.arange(2), y=y)))
+        for y in MULTILABEL.T
+    ]
+    balanced = fitted(X, MULTILABEL, class_weight="balanced")
+    assert_same_logits(balanced, fitted(X, MULTILABEL, class_weight=factors), rtol=1e-7)
+
+
+def test_weights_of_labels_are_those_of_the_whole_in_parts(monkeypatch):
+    params = {"class_weight": [{1: 3.0}, {0: 2.0}], "max_iter": 2, "batch_size": 60}
+    whole = fitted(X, MULTILABEL, **params)
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
+    assert_same_logits(fitted(X, MULTILABEL, **params), whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("y", [MULTILABEL[:, 0], MULTILABEL], ids=["classes", "multilabel"])
+def test_class_weights_count_in_every_partial_fit(y):
+    whole = fitted(X, y, class_weight={1: 3.0})
+    clf = clone(whole)
+    for _ in range(whole.n_iter_):
+        clf.partial_fit(X, y)
+    assert_same_net(clf, whole)
+    assert not np.array_equal(fitted(X, y).decision_function(X), whole.decision_function(X))
+
+
+FEW = make_sequences((3, 2, 4, 2, 5, 3))
+TWO = np.array([0, 1] * 3)
+TWO_LABELS = np.column_stack([TWO, 1 - TWO])
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight"),
+    [
+        (TWO, {0: -1.0, 1: 1.0}),
+        (TWO, {0: np.nan}),
+        (TWO, {0: 0.0, 1: 0.0}),
+        (TWO, [{0: 1.0, 1: 2.0}]),
+        (TWO_LABELS, [{0: 1.0, 1: 2.0}]),
+        (TWO_LABELS, [{0: 1.0}] * 3),
+        (TWO_LABELS, ["balanced", "balanced"]),
+        (TWO_LABELS, {0: 1.0, 2: 2.0}),
+        (TWO_LABELS, {0: -1.0, 1: 1.0}),
+    ],
+    ids=str,
+)
+def test_class_weights_that_are_no_weights_or_do_not_fit_the_labels_are_refused(y, class_weight):
+    with pytest.raises(ValueError, match="class_weight"):
+        classifier(class_weight=class_weight).fit(FEW, y)
+
+
+@pytest.mark.parametrize("y", [TWO, TWO_LABELS], ids=["classes", "multilabel"])
+def test_balanced_classes_need_all_the_labels_at_once(y):
+    with pytest.raises(ValueError, match=r'class_weight="balanced".*dict'):
+        classifier(class_weight="balanced").partial_fit(FEW, y)
+
+
+# classes of partial_fit -----------------------------------------------------------------------
+
+
+def test_partial_fit_takes_classes_that_come_later():
+    clf, first = unfitted(), np.flatnonzero(LABELS != "cow")
+    clf.partial_fit([X[i] for i in first], LABELS[first], NAMES)
+    assert clf.predict_proba(X).shape == (len(X), 3)
+    clf.partial_fit(X, LABELS)
+
+
+def test_the_first_partial_fit_must_see_two_classes():
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        classifier().partial_fit(FEW, ["a"] * 6)
+    classifier().partial_fit(FEW, ["a"] * 6, classes=["a", "b"])
