@@ -12,22 +12,25 @@ from skrnn._nn.cells import CELLS
 
 # Seeded: where nothing bounds the outputs, some starts get to logits so large that probabilities
 # round to the same number, and check_classifier_multioutput wants them in the order of the logits.
-UNBOUNDED = {"rnn_relu": {"random_state": 0}}
+SMALL = {"hidden_layer_sizes": 16, "max_iter": 100, "learning_rate_init": 0.01}
+SETTINGS = {"gru": {}, "rnn_relu": {"random_state": 0}}  # the defaults; small nets for the others
 ESTIMATORS = [
-    estimator(cell, **UNBOUNDED.get(cell, {})) if cell != "gru" else estimator()
+    estimator(cell, **SETTINGS.get(cell, SMALL))
     for estimator in (RNNClassifier, RNNRegressor)
     for cell in CELLS
 ]
 COMPOSITE = [
     RNNClassifier(hidden_layer_sizes=8, solver="lbfgs", random_state=0),  # likewise
-    RNNRegressor(loss="huber", solver="adamw", learning_rate="cosine"),
+    RNNRegressor(loss="huber", solver="adamw", learning_rate="cosine", **SMALL),
     RNNClassifier(
-        "lstm", hidden_layer_sizes=(8, 8), bidirectional=True, readout="mean", dropout=0.1
+        "lstm",
+        bidirectional=True,
+        readout="mean",
+        dropout=0.1,
+        **SMALL | {"hidden_layer_sizes": (8, 8)},
     ),
     RNNRegressor("gru", hidden_layer_sizes=16, readout="max", initial_state="learned"),
-    RNNClassifier(
-        "rnn_tanh", hidden_layer_sizes=16, initial_state="normal", readout="mean", bptt_steps=2
-    ),
+    RNNClassifier("rnn_tanh", initial_state="normal", readout="mean", bptt_steps=2, **SMALL),
 ]
 STRICT = (
     {"xfail_strict": True}  # scikit-learn 1.8
