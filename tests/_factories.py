@@ -11,8 +11,9 @@ from skrnn import RNNClassifier, RNNRegressor
 SMALL = {"hidden_layer_sizes": 4, "max_iter": 3, "batch_size": 3, "random_state": 0}
 ESTIMATORS = {"classifier": RNNClassifier, "regressor": RNNRegressor}
 NAMES = np.array(["ant", "bee", "cow"])
+LENGTHS = (3, 1, 4, 2, 5, 2, 1, 6)
 NUMPYS_WORDS = re.compile(
-    "broadcast|inhomogeneous|setting an array element|reshape array|out of bounds|aligned|"
+    "broadcast|inhomogeneous|setting an array|reshape array|out of bounds|aligned|"
     "iteration over|not iterable|Cannot cast|unsupported operand|ufunc|subscriptable|has no attr|"
     r"range\(\)"
 )
@@ -74,7 +75,7 @@ def make_ragged(n=60, *, seed=0, dtype=np.float64, n_classes=3):
 # targets --------------------------------------------------------------------------------------
 
 
-def make_step_data(lengths):
+def make_step_data(lengths=LENGTHS):
     """Sequences; a class for each of their steps as number and as name, and a real target."""
     rng, X = np.random.default_rng(1), make_sequences(lengths)
     codes = [rng.integers(len(NAMES), size=length) for length in lengths]
@@ -98,6 +99,18 @@ def objects(items, shape=(-1,)):
     boxes = np.empty(len(items), dtype=object)
     boxes[:] = list(items)
     return boxes.reshape(shape)
+
+
+def replaced(items, item, i=2):
+    """The same items but for one."""
+    return [item if j == i else x for j, x in enumerate(items)]
+
+
+def with_value(items, value, whole_step=False):
+    """Sequences of which number 2 has that value at step 1, in one or in all features."""
+    item = items[2].copy()
+    item[1, slice(None) if whole_step else 0] = value
+    return replaced(items, item)
 
 
 def holed(items):

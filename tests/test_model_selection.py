@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from _factories import (
     ESTIMATORS,
     KINDS,
+    LENGTHS,
     SMALL,
     assert_same_net,
     classifier,
@@ -103,9 +104,8 @@ def test_folds_in_two_processes_score_the_bits_of_one(options, kind):
 
 # one target per step --------------------------------------------------------------------------
 
-LENGTHS = (3, 1, 4, 2, 5, 2, 1, 6)
 N, T = len(LENGTHS), 4
-X, CODES, LABELS, REAL = make_step_data(LENGTHS)
+X, CODES, LABELS, REAL = make_step_data()
 WIDE = [np.column_stack([y, y**2]) for y in REAL]
 CUBE, CUBE_CODES, CUBE_LABELS, CUBE_REAL = map(np.stack, make_step_data([T] * N))
 RAGGED_KINDS = pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from _factories import (
+    LENGTHS,
     assert_close_nets,
     assert_same_bits,
     assert_same_net,
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 N = 7
 CLASSES = np.array(["b", "a", "c", "a", "b", "c", "a"])
 TARGETS = np.random.default_rng(0).normal(size=N)
-RAGGED = make_sequences((3, 1, 4, 2, 5, 2, 1))
+RAGGED = make_sequences(LENGTHS[:N])
 UNIVARIATE = [x[:, 0] for x in RAGGED]
 CUBE = make_cube(N, 4)
 TABLE = CUBE.reshape(N, 8)
@@ -224,7 +225,7 @@ def test_what_users_hand_in_is_not_written_to(build):
     np.testing.assert_array_equal(weight, 1)
 
 
-def test_absent_steps_are_silent():
+def test_absent_steps_raise_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*max_iter")

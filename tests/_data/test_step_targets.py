@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from _factories import (
+    LENGTHS,
     NUMPYS_WORDS,
     assert_same_net,
     make_step_data,
@@ -21,9 +22,8 @@ from skrnn._nn.pooling import READOUTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-LENGTHS = (3, 1, 4, 2, 5, 2, 1, 6)
 N, T = len(LENGTHS), 4
-X, CODES, LABELS, REAL = make_step_data(LENGTHS)
+X, CODES, LABELS, REAL = make_step_data()
 WIDE = [np.column_stack([y, y**2]) for y in REAL]
 CUBE, CUBE_CODES, CUBE_LABELS, CUBE_REAL = map(np.stack, make_step_data([T] * N))
 RAGGED_KINDS = pytest.mark.parametrize(

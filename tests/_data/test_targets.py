@@ -8,6 +8,7 @@ from scipy import sparse
 
 from _factories import (
     BOTH,
+    LENGTHS,
     assert_same_net,
     classifier,
     make_sequences,
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 N = 7
 CLASSES = np.array(["b", "a", "c", "a", "b", "c", "a"])
 TARGETS = np.random.default_rng(0).normal(size=N)
-RAGGED = make_sequences((3, 1, 4, 2, 5, 2, 1))
+RAGGED = make_sequences(LENGTHS[:N])
 
 
 # targets --------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from _factories import (
     make_sequences,
     objects,
     regressor,
+    replaced,
     state,
+    with_value,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still getting better")
@@ -31,42 +33,45 @@ TABLE = CUBE.reshape(N, 8)
 
 # sequences, of which 2 is the bad one ---------------------------------------------------------
 
-
-def replaced(item):
-    return [item if i == 2 else x for i, x in enumerate(RAGGED)]
-
-
-def with_value(value, whole_step=False):
-    item = RAGGED[2].copy()
-    item[1, :] = value if whole_step else item[1, :]
-    item[1, 0] = value
-    return replaced(item)
-
-
 BAD_ITEMS = {
-    "no step": (replaced(np.empty((0, 2))), r"Sequence 2 is empty.*at least one step"),
-    "no feature": (replaced(np.empty((3, 0))), r"Sequence 2 is empty.*at least one step"),
-    "empty list": (replaced([]), r"Sequence 2 is empty.*at least one step"),
-    "partly NaN": (with_value(np.nan), r"NaN in some.*sequence 2, step 1.*(Impute|absent)"),
-    "infinity": (with_value(np.inf), r"infinity: sequence 2, step 1.*absent by NaN"),
-    "a step of minus infinity": (with_value(-np.inf, True), r"infinity: sequence 2, step 1"),
-    "all NaN": (replaced(np.full((3, 2), np.nan)), r"Sequence 2 has no step left.*Leave it out"),
+    "no step": (replaced(RAGGED, np.empty((0, 2))), r"Sequence 2 is empty.*at least one step"),
+    "no feature": (replaced(RAGGED, np.empty((3, 0))), r"Sequence 2 is empty.*at least one step"),
+    "empty list": (replaced(RAGGED, []), r"Sequence 2 is empty.*at least one step"),
+    "partly NaN": (with_value(RAGGED, np.nan), r"NaN in some.*sequence 2, step 1.*(Impute|absent)"),
+    "infinity": (with_value(RAGGED, np.inf), r"infinity: sequence 2, step 1.*absent by NaN"),
+    "a step of minus infinity": (
+        with_value(RAGGED, -np.inf, True),
+        r"infinity: sequence 2, step 1",
+    ),
+    "all NaN": (
+        replaced(RAGGED, np.full((3, 2), np.nan)),
+        r"Sequence 2 has no step left.*Leave it out",
+    ),
     "other width": (
-        replaced(np.ones((4, 3))),
+        replaced(RAGGED, np.ones((4, 3))),
         r"Sequence 2.*3 features.*of 2.*\(steps, features\)",
     ),
-    "turned": (replaced(np.ones((2, 9))), r"Sequence 2.*9 features.*x\.T"),
-    "one dimension too many": (replaced(np.ones((1, 4, 2))), r"Sequence 2 has 3 dim.*\(steps,"),
-    "a scalar": (replaced(3.0), r"Sequence 2 has 0 dimensions.*\(steps, features\)"),
-    "None": (replaced(None), r"Sequence 2.*\(steps, features\)"),
-    "text": (replaced(np.array([["a", "b"]])), r"Sequence 2.*numbers"),
-    "numbers as text": (replaced(np.array([["1", "2"]])), r"Sequence 2.*numbers"),
-    "a string": (replaced("abc"), r"Sequence 2.*numbers"),
-    "text among objects": (replaced(np.array([["a", 1]], dtype=object)), r"Sequence 2.*number"),
-    "dates": (replaced(np.zeros((2, 2), "M8[D]")), r"Sequence 2.*datetime64.*numbers"),
-    "complex": (replaced(np.ones((2, 2), complex)), r"Complex data.*Sequence 2.*x\.real"),
-    "not rectangular": (replaced([[1.0, 2.0], [3.0]]), r"Sequence 2 is not rectangular.*\(steps,"),
-    "an integer beyond floats": (replaced([[10**400, 1]]), r"Sequence 2.*number"),
+    "turned": (replaced(RAGGED, np.ones((2, 9))), r"Sequence 2.*9 features.*x\.T"),
+    "one dimension too many": (
+        replaced(RAGGED, np.ones((1, 4, 2))),
+        r"Sequence 2 has 3 dim.*\(steps,",
+    ),
+    "a scalar": (replaced(RAGGED, 3.0), r"Sequence 2 has 0 dimensions.*\(steps, features\)"),
+    "None": (replaced(RAGGED, None), r"Sequence 2.*\(steps, features\)"),
+    "text": (replaced(RAGGED, np.array([["a", "b"]])), r"Sequence 2.*numbers"),
+    "numbers as text": (replaced(RAGGED, np.array([["1", "2"]])), r"Sequence 2.*numbers"),
+    "a string": (replaced(RAGGED, "abc"), r"Sequence 2.*numbers"),
+    "text among objects": (
+        replaced(RAGGED, np.array([["a", 1]], dtype=object)),
+        r"Sequence 2.*number",
+    ),
+    "dates": (replaced(RAGGED, np.zeros((2, 2), "M8[D]")), r"Sequence 2.*datetime64.*numbers"),
+    "complex": (replaced(RAGGED, np.ones((2, 2), complex)), r"Complex data.*Sequence 2.*x\.real"),
+    "not rectangular": (
+        replaced(RAGGED, [[1.0, 2.0], [3.0]]),
+        r"Sequence 2 is not rectangular.*\(steps,",
+    ),
+    "an integer beyond floats": (replaced(RAGGED, [[10**400, 1]]), r"Sequence 2.*number"),
 }
 
 
@@ -86,16 +91,20 @@ def fitted():
     return classifier().fit(RAGGED, Y), regressor().fit(RAGGED, Y)
 
 
+def assert_refused(estimators, X, words):
+    """At fit and at predict, and nothing changes."""
+    for estimator in estimators:
+        before = state(estimator)
+        for read in (lambda X: estimator.fit(X, Y), estimator.predict):  # noqa: B023
+            with pytest.raises(ValueError, match=words):
+                read(X)
+            assert state(estimator) == before
+
+
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize(("X", "words"), BAD_ITEMS.values(), ids=BAD_ITEMS)
 def test_a_bad_sequence_is_named_at_fit_and_at_predict(X, words, container, fitted):
-    X = container(X)
-    for estimator in fitted:
-        before = state(estimator)
-        for read in (lambda: estimator.fit(X, Y), lambda: estimator.predict(X)):  # noqa: B023
-            with pytest.raises(ValueError, match=words):
-                read()
-            assert state(estimator) == before
+    assert_refused(fitted, container(X), words)
 
 
 # arrays ---------------------------------------------------------------------------------------
@@ -125,12 +134,7 @@ BAD_CUBES["text among objects"][0][2, 1, 0] = "a"
 
 @pytest.mark.parametrize(("X", "words"), BAD_CUBES.values(), ids=BAD_CUBES)
 def test_a_bad_3d_array_is_refused_at_fit_and_at_predict(X, words, fitted):
-    for estimator in fitted:
-        before = state(estimator)
-        for read in (lambda: estimator.fit(X, Y), lambda: estimator.predict(X)):  # noqa: B023
-            with pytest.raises(ValueError, match=words):
-                read()
-            assert state(estimator) == before
+    assert_refused(fitted, X, words)
 
 
 # tables ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What both estimators promise, whatever the options: bits, containers, pickling, going on."""
+"""What both estimators promise, whatever the options: predictions, bits, copies, resuming."""
 
 import contextlib
 import copy
@@ -292,7 +292,7 @@ def test_early_stopping_keeps_the_best_epoch(options, kind):
     assert_same_net(fitted(kind, **params | {"max_iter": best}), estimator)
 
 
-# going on -------------------------------------------------------------------------------------
+# resuming, and failing ------------------------------------------------------------------------
 
 
 @KINDS
@@ -321,7 +321,7 @@ def test_a_fit_cut_in_two_by_pickling_gives_the_bits_of_one(options, kind):
     ],
     ids=str,
 )
-def test_another_architecture_cannot_go_on(change, words, kind):
+def test_another_architecture_cannot_be_resumed(change, words, kind):
     estimator = fitted(kind, warm_start=True).set_params(**change)
     before = state(estimator)
     for method in (estimator.fit, estimator.partial_fit):
@@ -332,7 +332,7 @@ def test_another_architecture_cannot_go_on(change, words, kind):
 
 @KINDS
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
-def test_max_iter_is_warned_of_from_the_line_of_the_caller(kind):
+def test_the_warning_at_max_iter_points_at_the_line_of_the_caller(kind):
     with pytest.warns(ConvergenceWarning, match="max_iter=8") as caught:
         unfitted(kind, max_iter=8).fit(X, targets(kind, {}))
     assert caught[0].filename == __file__

@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 import _factories
-from _factories import make_cube, make_sequences, state
+from _factories import make_cube, make_sequences, replaced, state, with_value
 from skrnn._nn.cells import CELLS
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still getting better")
@@ -39,25 +39,13 @@ BOTH = pytest.mark.parametrize("make", [classifier, regressor])
 
 # partial_fit and warm_start -------------------------------------------------------------------
 
-
-def replaced(item):
-    return [item if i == 2 else x for i, x in enumerate(RAGGED)]
-
-
-def with_value(value, whole_step=False):
-    item = RAGGED[2].copy()
-    item[1, :] = value if whole_step else item[1, :]
-    item[1, 0] = value
-    return replaced(item)
-
-
 BAD_STEPS = {
     "unknown label": ((RAGGED, np.where(Y, 0, 7)), {}, r"not in classes_.*7"),
     "other classes": ((RAGGED, Y), {"classes": [0, 1, 2]}, r"classes=\[0, 1, 2\].*first call"),
     "other width": ((CUBE[:, :, :1], Y), {}, r"expecting 2 features"),
     "other kind": ((TABLE, Y), {}, r"fitted on sequences"),
     "multilabel": ((RAGGED, np.column_stack([Y, 1 - Y])), {}, r"first call"),
-    "infinity": ((with_value(np.inf), Y), {}, r"sequence 2"),
+    "infinity": ((with_value(RAGGED, np.inf), Y), {}, r"sequence 2"),
     "lengths": ((RAGGED, Y[:3]), {}, r"6 sequences.*3 targets"),
 }
 
@@ -84,7 +72,7 @@ def test_a_failed_partial_fit_of_a_regressor_changes_nothing():
 def test_a_failed_first_fit_leaves_nothing_behind():
     for estimator in (classifier(), regressor()):
         before = state(estimator)
-        for bad in (with_value(np.inf), replaced([]), TABLE[:, :0]):
+        for bad in (with_value(RAGGED, np.inf), replaced(RAGGED, []), TABLE[:, :0]):
             with pytest.raises(ValueError, match=r"infinity|empty|0 feature"):
                 estimator.fit(bad, Y)
             assert state(estimator) == before

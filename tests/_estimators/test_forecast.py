@@ -74,7 +74,7 @@ def test_a_forecast_in_every_container():
     )
 
 
-def test_a_forecast_goes_on_from_the_last_step_that_is_there():
+def test_a_forecast_starts_after_the_last_present_step():
     estimator = next_step(SERIES)
     absent = [np.append(s, [np.nan, np.nan]) for s in SERIES]
     np.testing.assert_array_equal(estimator.forecast(absent, 3), estimator.forecast(SERIES, 3))

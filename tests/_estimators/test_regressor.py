@@ -99,7 +99,7 @@ def test_predictions_of_a_log_link_end_at_the_largest_number(dtype):
 
 def assert_follows(loss, y, a, b):
     X, _ = make_counts()
-    b = 0.0 if loss["loss"] == "poisson" else b  # a log link knows a zero
+    b = 0.0 if loss["loss"] == "poisson" else b  # a log link has no shift
     p, q = fitted(X, y, **loss).predict(X), fitted(X, a * y + b, **loss).predict(X)
     np.testing.assert_allclose((q - b) / a, p, rtol=1e-6, atol=1e-6)
 
@@ -236,7 +236,7 @@ def test_pickled_and_fitted_apart_from_the_parameters(loss):
 
 
 @EVERY_LOSS
-def test_a_fit_goes_on_with_its_loss(loss):
+def test_a_fit_is_resumed_with_its_loss(loss):
     X, y = make_counts()
     whole, half = fitted(X, y, **loss), fitted(X, y, **loss, warm_start=True, max_iter=3)
     np.testing.assert_array_equal(half.fit(X, y).predict(X), whole.predict(X))
@@ -303,7 +303,7 @@ def test_poisson_refuses_targets_that_are_all_zero(columns):
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("change", [{"loss": "huber"}, {"quantile": 0.4}], ids=str)
-def test_a_net_of_another_loss_cannot_go_on(method, change):
+def test_a_net_of_another_loss_cannot_be_resumed(method, change):
     X, y = make_counts()
     reg = fitted(X, y, loss="quantile", quantile=0.6, warm_start=True).set_params(**change)
     before = state(reg)

@@ -104,7 +104,7 @@ def test_rates_that_fall_move_the_weights_less(schedule):
     assert path(schedule) < 0.9 * path("constant")
 
 
-def test_adaptive_goes_on_where_a_constant_rate_stops():
+def test_adaptive_continues_where_a_constant_rate_stops():
     params = {"tol": 1.0, "n_iter_no_change": 2, "max_iter": 100}
     constant = regressor("sgd", **params).fit(X, Y)
     adaptive = regressor("sgd", learning_rate="adaptive", **params).fit(X, Y)

@@ -351,7 +351,7 @@ def test_a_copy_takes_steps_of_its_own(copied):
     np.testing.assert_array_equal(estimator.step(CUBE[:, 0])[0], expected)
 
 
-def test_what_is_prepared_for_steps_ends_with_the_estimator():
+def test_nothing_keeps_the_weights_once_the_estimator_is_gone():
     estimator = clf()
     estimator.step(CUBE[:, 0])
     flat = weakref.ref(estimator.weights_["W_ho"].base)  # which all weights are views of
