@@ -1,8 +1,8 @@
 """Long dependencies in practice: the number of epochs that each cell needs to learn a task.
 
 Run with `python benchmarks/long_memory.py`; more than an hour on one core, less with `--tasks`,
-`--cells` or `--seeds`. 5 000 sequences in batches of 50, 64 units, float32. After every epoch, 1
-000 other sequences are scored: R^2 of the adding problem, accuracy of the rest, of copy over the
+`--cells` or `--seeds`. 5 000 sequences in batches of 50, 64 units, float32. Every epoch ends with
+scores on 1 000 other sequences: R^2 of the adding problem, accuracy of the rest, of copy over the
 steps that ask for a symbol. A task is solved at R^2 > 0.94 (a mean squared error of 0.01) or
 accuracy > 0.99. skrnn has its defaults, and once more a learning rate of 0.002; torch has its own,
 that is the initial weights of its layers, Adam at 0.001 and no clipping, and once more skrnn's rate
