@@ -1,6 +1,6 @@
-"""What the benchmarks share: grid, options, the machine, timing in turns, tables.
+"""Utilities of the benchmarks: grid, options, the machine, timing in turns, tables.
 
-Needs the standard library alone, so that a script which starts others stays small.
+Imports the standard library alone, so that a script which starts others uses little memory.
 """
 
 import gc
@@ -29,17 +29,17 @@ ALWAYS = ("numpy", "scipy", "scikit-learn", "skrnn")
 
 
 def options(doc, *, rounds=5, seconds=1.0):
-    """Parser of what all scripts understand; a script adds its own."""
+    """Return a parser of the common options; a script adds its own."""
     parser = ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
     parser.add_argument("--rounds", type=int, default=rounds, help="turns of each side")
-    parser.add_argument("--seconds", type=float, default=seconds, help="about how long a turn is")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs")
+    parser.add_argument("--seconds", type=float, default=seconds, help="length of a turn")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, as a smoke test")
     return parser
 
 
 def parse(parser, argv=None):
-    """Read the command line; `--quick` makes turns short and few."""
+    """Parse the command line; `--quick` makes turns short and few."""
     args = parser.parse_args(argv)
     if args.quick:
         args.rounds, args.seconds = min(args.rounds, 3), min(args.seconds, 0.02)
@@ -47,7 +47,7 @@ def parse(parser, argv=None):
 
 
 def thread_counts():
-    """The settings a peer chooses from: one thread, and one for every core."""
+    """Return the thread counts tried for a peer: one, and one per core."""
     return sorted({1, os.cpu_count()})
 
 
@@ -55,7 +55,7 @@ def thread_counts():
 
 
 class Results:
-    """What was computed by name, kept in a file so that a run cut short goes on where it was."""
+    """Results by name, kept in a file so that an interrupted run can be resumed."""
 
     def __init__(self, path=None):
         self.path = path and Path(path)
@@ -63,7 +63,7 @@ class Results:
         self.known = json.loads(self.path.read_text(encoding="utf-8")) if kept else {}
 
     def get(self, compute, *name):
-        """The result of that name, computed if it is not known."""
+        """Return the result of that name; compute it if it is missing."""
         key = " | ".join(map(str, name))
         if key not in self.known:
             self.known[key] = compute()
@@ -76,7 +76,7 @@ class Results:
 
 
 def machine(*packages):
-    """Processor and versions, in one line; `packages` are named after those always named."""
+    """Return processor and versions in one line; `packages` come after those always listed."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
@@ -98,36 +98,36 @@ def _version(package):
 
 
 class Side:
-    """One way to do the work: `call` does it once; `prepare` sets threads, before the clock."""
+    """One way to do the work: `call` does it once; `prepare` sets threads and is not timed."""
 
     def __init__(self, call, prepare=lambda: None):
         self.call, self.prepare = call, prepare
 
     def seconds(self, number=1):
-        """Mean over `number` calls."""
+        """Return seconds per call, the mean over `number` calls."""
         self.prepare()
         gc.collect()
-        time.sleep(0.01)  # the threads of the side before stop spinning
+        time.sleep(0.01)  # until threads of the previous side stop spinning
         start = time.perf_counter()
         for _ in range(number):
             self.call()
         return (time.perf_counter() - start) / number
 
     def number_for(self, seconds):
-        """How many calls take about that long; warms up on the way."""
+        """Return how many calls take about `seconds`; warm up first."""
         first = self.seconds()
         return 1 if first > seconds else max(1, round(seconds / self.seconds()))
 
 
 def alternate(sides, rounds, seconds):
-    """Seconds a call of every side by name, one figure a round; sides take turns of `seconds`.
+    """Return seconds per call of every side by name, one figure per round, in turns of `seconds`.
 
-    Every other round goes backwards, so that none always follows the same one.
+    Every other round is reversed, so that no side always follows the same one.
     """
     number = {name: side.number_for(seconds) for name, side in sides.items()}
     times = {name: [] for name in sides}
     gc.collect()
-    gc.freeze()  # what is there by now, torch's modules above all, is not searched in any turn
+    gc.freeze()  # exclude existing objects, above all torch's modules, from garbage collection
     for i in range(rounds):
         for name in list(sides)[:: -1 if i % 2 else 1]:
             times[name].append(sides[name].seconds(number[name]))
@@ -135,10 +135,10 @@ def alternate(sides, rounds, seconds):
 
 
 def compare(own, peers, rounds, seconds):
-    """Time ours in turns with every setting of every peer, {peer: {setting: Side}}.
+    """Time our side in turns with every setting of every peer, {peer: {setting: Side}}.
 
-    Returns the seconds of each side, round by round, a peer's at the setting of its best median;
-    and these settings.
+    Return the seconds of each side per round, for each peer at the setting of its best median, and
+    these settings.
     """
     sides = {(peer, setting): side for peer in peers for setting, side in peers[peer].items()}
     times = alternate({("skrnn", ""): own} | sides, rounds, seconds)
@@ -151,12 +151,12 @@ def compare(own, peers, rounds, seconds):
 
 
 def ratio(peer, own):
-    """Median over the rounds of how many times faster we are."""
+    """Return our speedup, the median over the rounds."""
     return median(a / b for a, b in zip(peer, own, strict=True))
 
 
 def milliseconds(times):
-    """Median of every side."""
+    """Return the median of every side in milliseconds."""
     return [1000 * median(turns) for turns in times.values()]
 
 
@@ -164,7 +164,7 @@ def milliseconds(times):
 
 
 class Table:
-    """A Markdown table, printed row by row as it grows."""
+    """A Markdown table, printed row by row."""
 
     def __init__(self, *header):
         self.print_row(*header)
@@ -180,7 +180,7 @@ def _text(value):
 
 
 def print_summary(ratios, unit="ratio"):
-    """Geometric mean and worst cell of every row; `ratios` is {row: {where: figure}}."""
+    """Print geometric mean and worst case of every row; `ratios` is {row: {where: figure}}."""
     print()
     table = Table("", f"{unit}, geometric mean", "worst", "at")
     for name, figures in ratios.items():
@@ -189,5 +189,5 @@ def print_summary(ratios, unit="ratio"):
 
 
 def print_machine(*packages, note=""):
-    """Close the report."""
+    """Print the machine, the versions and a note."""
     print(f"\n{machine(*packages)}{'; ' if note else ''}{note}")

@@ -1,4 +1,4 @@
-"""The same net three times: skrnn's, PyTorch's and ONNX's, with the same weights."""
+"""The same net in skrnn, PyTorch and ONNX, with the same weights."""
 
 import numpy as np
 import torch
@@ -17,12 +17,12 @@ ONNX_RNNS = {  # operator, its attributes, its order of our gates
 
 
 def labels(n):
-    """Class numbers, all classes equally often."""
+    """Return class indices, balanced."""
     return np.random.default_rng(1).permutation(np.arange(n) % N_CLASSES)
 
 
 def classifier(cell, hidden_layer_sizes, batch_size, epochs, bidirectional=False):
-    """Ours, with nothing that could stop it before the last epoch."""
+    """Return our classifier, with all criteria for stopping early turned off."""
     return RNNClassifier(
         cell,
         hidden_layer_sizes=hidden_layer_sizes,
@@ -38,7 +38,7 @@ def classifier(cell, hidden_layer_sizes, batch_size, epochs, bidirectional=False
 
 
 class TorchNet(nn.Module):
-    """Recurrent layers and a dense readout of the last state; packed sequences go in as well."""
+    """Recurrent layers and a linear readout of the last hidden state; accepts packed sequences."""
 
     def __init__(self, cell, n_in, n_hidden, n_out=N_CLASSES, **settings):
         super().__init__()
@@ -52,12 +52,12 @@ class TorchNet(nn.Module):
 
 
 def last_state(state):
-    """h without the c of an LSTM."""
+    """Return h without the c of an LSTM."""
     return state[0] if isinstance(state, tuple) else state
 
 
 def fit_torch(net, take, y, batch_size, epochs):
-    """Train by the plain loop; `take(rows)` gives what the net is called with."""
+    """Train with the plain loop; `take(rows)` returns the arguments of the net."""
     loss_function = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE)
     losses = []
@@ -75,7 +75,7 @@ def fit_torch(net, take, y, batch_size, epochs):
 
 
 def carry_over(estimator, net):
-    """Give a torch net of one layer the weights of a fitted estimator."""
+    """Copy the weights of a fitted estimator to a torch net of one layer."""
     weights = {name: torch.tensor(w) for name, w in estimator.weights_.items()}
     values = {
         "rnn.weight_ih_l0": weights["W_xh_0"],
@@ -90,14 +90,14 @@ def carry_over(estimator, net):
 
 
 def _second_bias(weights, zeros):
-    """Torch and ONNX have two biases a gate; ours has a second one for the n of a GRU only."""
+    """Torch and ONNX have two biases per gate; ours has a second one for the n of a GRU only."""
     if "b_hn_0" in weights:
         zeros[-len(weights["b_hn_0"]) :] = weights["b_hn_0"]
     return zeros
 
 
 def onnx_model(estimator):
-    """Turn a fitted classifier into an ONNX graph from (n, T, D) to probabilities, as bytes."""
+    """Export a fitted classifier as an ONNX graph from (n, T, D) to probabilities, as bytes."""
     from onnx import TensorProto, helper, numpy_helper
 
     operator, attributes, order = ONNX_RNNS[estimator.cell]

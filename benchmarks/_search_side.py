@@ -1,6 +1,6 @@
-"""One side of search.py, as a user would write it: a process that searches a grid.
+"""One side of search.py, as a user would write it: a process that runs a grid search.
 
-What is imported is imported inside functions, where the clock sees it.
+Imports are inside functions, so that they are timed.
 """
 
 import json
@@ -59,7 +59,7 @@ def grid_search(net, grid, n_jobs):
 
 
 def load(path):
-    """X and y as they were saved."""
+    """Load X and y."""
     import numpy as np
 
     with np.load(path) as stored:
@@ -67,13 +67,13 @@ def load(path):
 
 
 def peak_memory():
-    """High-water mark of this process in MB; that of `resource` would count its parent's."""
+    """Return peak memory of this process in MB; that of `resource` would include its parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6
 
 
 def peak_of_worker():
-    time.sleep(0.02)  # so that one worker does not answer for all
+    time.sleep(0.02)  # so that every worker gets a call
     return peak_memory()
 
 

@@ -1,4 +1,4 @@
-"""Real data sets, none downloaded: skrnn's, scikit-learn's and those inside the wheel of aeon."""
+"""Real data sets, none downloaded: from skrnn, scikit-learn and the wheel of aeon."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ AEON = Path(aeon.datasets.__file__).parent / "data"
 
 @dataclass
 class Data:
-    """Sequences (T_i, D) in float32 and targets, cut into a training and a test part.
+    """Sequences (T_i, D) in float32 and targets, split into a training and a test set.
 
-    Steps are scaled by mean and deviation of the training part, and so are numbers to predict.
+    Steps are standardised by the training set, and so are regression targets.
     """
 
     X: np.ndarray
@@ -44,21 +44,21 @@ class Data:
 
     @property
     def longest(self):
-        """Most steps of a sequence of either part."""
+        """Return the number of steps of the longest sequence of both sets."""
         return max(len(x) for part in (self.X, self.X_test) for x in part)
 
     @property
     def shape(self):
-        """Training and test sequences, steps, features, and classes or what is predicted."""
+        """Return training and test sequences, steps, features, classes or kind of target."""
         lengths = {len(x) for part in (self.X, self.X_test) for x in part}
         steps = " to ".join(map(str, sorted({min(lengths), max(lengths)})))
         kind = "a number" if self.is_regression else len(np.unique(self.y))
         return len(self.X), len(self.X_test), steps, self.X[0].shape[1], kind
 
     def halves(self):
-        """Rows of the test part to choose defaults by, and rows that nothing was chosen by.
+        """Return test samples to choose defaults by, and held-out test samples.
 
-        Stratified by class; of numbers, whose windows may overlap, the first and the second half.
+        Stratified by class; for regression, whose windows may overlap, first and second half.
         """
         rows = np.arange(len(self.y_test))
         if self.is_regression:
@@ -72,7 +72,7 @@ def vowels():
 
 
 def digits(steps):
-    """A third to learn from; read as `steps` rows of pixels, or pixel by pixel."""
+    """Load the digits, a third for training, as `steps` rows of pixels or pixel by pixel."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(
         X.reshape(len(X), steps, -1), y, train_size=600, stratify=y, random_state=0
@@ -81,7 +81,7 @@ def digits(steps):
 
 
 def archive(name):
-    """The official split of a set of the UCR, UEA or TSER archive."""
+    """Load a data set of the UCR, UEA or TSER archive with its official split."""
     arrays = []
     for part in ("TRAIN", "TEST"):
         X, y = aeon.datasets.load_from_ts_file(str(AEON / name / f"{name}_{part}.ts"))
@@ -90,14 +90,14 @@ def archive(name):
 
 
 def windows(series, length, ahead):
-    """Sequences of `length` steps, and the value `ahead` steps after the end of each."""
+    """Return windows of `length` steps, and the value `ahead` steps after the end of each."""
     starts = range(len(series) - length - ahead + 1)
     X = np.stack([series[i : i + length, None] for i in starts])
     return X, series[length + ahead - 1 :]
 
 
 def pressure():
-    """Blood pressure, ten samples ahead: a record, then 400 windows of a later part of it."""
+    """Load blood pressure, ten steps ahead: a record, then 400 windows of a later part of it."""
     folder = AEON / "KDD-TSAD_135"
     series = [
         np.loadtxt(folder / f"135_UCR_Anomaly_InternalBleeding16_{part}.csv", **CSV, usecols=1)
@@ -109,7 +109,7 @@ def pressure():
 
 
 def solar():
-    """Solar generation of the next half-hour from the half-day before; three days, then three."""
+    """Load solar generation: the next half-hour from half a day before; three days, then three."""
     X, y = windows(np.loadtxt(AEON / "solar" / "solar.csv", **CSV, usecols=1), 24, 1)
     half = len(y) // 2
     return Data(X[:half], y[:half], X[half:], y[half:])

@@ -1,11 +1,11 @@
-"""The net that skorch trains in search.py; a module, so that worker processes can import it."""
+"""The net that skorch trains in search.py, in a module that worker processes can import."""
 
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
 class PackedNet(nn.Module):
-    """A GRU over NaN-padded sequences, packed inside, and a dense readout of the last state."""
+    """A GRU that packs NaN-padded sequences, and a linear readout of the last hidden state."""
 
     def __init__(self, n_in=12, n_hidden=64, n_classes=9):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A recurrent net as one writes it in PyTorch by the book, behind `fit` and `score`."""
+"""A textbook recurrent net in PyTorch, with `fit` and `score`."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from skrnn._training.early_stopping import Patience
 
 
 class TorchEstimator:
-    """As many units as ours by default, batches of 32, Adam, the gradient's norm clipped at 1.
+    """As many units as our default, batches of 32, Adam, gradient clipping at a norm of 1.
 
     At most 200 epochs, and our stopping rule: the training loss fell by no more than 1e-4 in 20.
     """
@@ -59,7 +59,7 @@ def _encode(y):
 
 
 def _batches(X):
-    """A function from rows to what the net is called with: packed where lengths differ."""
+    """Return a function from row indices to the input of the net, packed where lengths differ."""
     x = pad_sequence(list(map(torch.tensor, X)), batch_first=True)
     lengths = torch.tensor(list(map(len, X)))
     if (lengths == lengths[0]).all():

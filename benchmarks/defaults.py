@@ -1,10 +1,10 @@
-"""What the defaults rest on: real data sets, one parameter at a time changed.
+"""The choice of the defaults: one parameter at a time is varied on real data sets.
 
-Run with `python benchmarks/defaults.py`, after `pip install ".[bench-data]"`. Nets learn from the
-training part and are scored on one half of the test part; the other half is left for real_sets.py
-to report. `--base '{"max_iter": 400}'` starts from other values than the present ones, and
-`--candidates '{}' '{"max_iter": 400, "tol": 0.001}'` compares just these. `--results FILE` keeps
-what was computed, and goes on from there.
+Run with `python benchmarks/defaults.py`, after `pip install ".[bench-data]"`. Nets are fitted on
+the training set and scored on one half of the test set; the other half is held out for
+real_sets.py. `--base '{"max_iter": 400}'` starts from other values than the present ones, and
+`--candidates '{}' '{"max_iter": 400, "tol": 0.001}'` compares just these. `--results FILE` stores
+results, so that an interrupted run can be resumed.
 """
 
 import os
@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skrnn import RNNClassifier
 
-SLOW = ("ACSF1", "OSULeaf", "digits, 64 steps", "BloodPressure")  # left out unless asked for
+SLOW = ("ACSF1", "OSULeaf", "digits, 64 steps", "BloodPressure")  # left out by default
 FACTORS = {
     "learning_rate_init": (0.001, 0.002, 0.003, 0.005, 0.01),
     "batch_size": (8, 16, "auto", 64),
@@ -38,7 +38,7 @@ FACTORS = {
 
 
 def run(cell, params, args, results):
-    """Mean scores and seconds of one candidate, (sets,) each."""
+    """Return mean scores and seconds of one candidate, (sets,) each."""
     defaults = RNNClassifier().get_params()
     changed = {name: value for name, value in params.items() if value != defaults[name]}
     make, candidate = skrnn_net(cell, **changed), json.dumps(changed, sort_keys=True)
@@ -57,13 +57,13 @@ def describe(params):
 
 
 def compare(title, cell, candidates, args, results):
-    """Print a table of parameters that differ from the defaults, a row each."""
+    """Print a table with one row per candidate, named by what differs from the defaults."""
     runs = np.array([run(cell, args.base | params, args, results) for params in candidates])
     scores, seconds = runs[:, 0], runs[:, 1]
     is_regression = np.array([data.is_regression for data in args.data.values()])
     places = ranks(scores.T).mean(0)
     print()
-    table = Table(title, "average rank", "accuracy", "R^2", *args.data, "seconds a fit")
+    table = Table(title, "average rank", "accuracy", "R^2", *args.data, "seconds per fit")
     for params, row, place, spent in zip(candidates, scores, places, seconds, strict=True):
         means = mean(row[~is_regression]), mean(row[is_regression])
         figures = (f"{score:.3f}" for score in (*means, *row))
@@ -77,9 +77,9 @@ def main():
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=["gru"])
     parser.add_argument("--factors", nargs="+", choices=FACTORS, default=list(FACTORS))
     parser.add_argument("--base", type=json.loads, default={}, help="other defaults, as JSON")
-    parser.add_argument("--candidates", nargs="+", type=json.loads, help="JSON, one a row")
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
-    parser.add_argument("--results", help="file to keep results in, and to go on from")
+    parser.add_argument("--candidates", nargs="+", type=json.loads, help="JSON, one per row")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    parser.add_argument("--results", help="file to store results in and to resume from")
     parser.add_argument("--quick", action="store_true", help="two small sets, one seed")
     args = parser.parse_args()
     if args.quick:

@@ -1,9 +1,10 @@
-"""How much of a gradient arrives: its norm at each step's state, and what every remedy does to it.
+"""How much of a gradient arrives: its norm at each step, and the effect of every remedy.
 
-Run with `python benchmarks/gradient_flow.py`; about a minute. The way forward and the way back are
-written out in plain NumPy, apart from the package and as in the guide's mathematics. The norm is
-that of dL/dh_t (of h_t and c_t for an LSTM), relative to the last step's, the median of 50
-sequences with one loss after the last step. Prints a table and saves the figure of the guide.
+Run with `python benchmarks/gradient_flow.py`; about a minute. Forward and backward pass are
+written in plain NumPy, independent of the package, as on the guide's page of the mathematics. The
+norm is that of dL/dh_t (of h_t and c_t for an LSTM), relative to that of the last step, the median
+of 50 sequences with one loss after the last step. Prints a table and saves the figure of the
+guide.
 """
 
 from argparse import ArgumentParser
@@ -29,7 +30,7 @@ RADII = (0.9, 1.0, 1.3, 2.0)
 FIGURE = Path(__file__).parents[1] / "docs" / "user_guide" / "images" / "gradient_flow.png"
 
 
-# One step of a cell and the way back; rows are sequences. A state is (h,), or (h, c) --------------
+# Forward and backward of one step; rows are sequences. A state is (h,), or (h, c) ---------------
 
 
 def tanh_step(w, x, h):
@@ -74,7 +75,7 @@ STEPS = {"rnn_tanh": tanh_step, "rnn_relu": relu_step, "gru": gru_step, "lstm": 
 
 
 def gradient_norms(cell, w, X, y):
-    """Norms at t = T, T - 1, ..., 1 of dL/d state_t, relative to t = T, median over sequences."""
+    """Return norms of dL/d state_t at t = T, ..., 1 relative to t = T, median over sequences."""
     state, backs = (np.zeros((len(X), H)),) * (2 if cell == "lstm" else 1), []
     for x in X.swapaxes(0, 1):
         state, back = STEPS[cell](w, x, *state)
@@ -88,11 +89,11 @@ def gradient_norms(cell, w, X, y):
     return np.median(np.array(norms) / norms[0], axis=1)
 
 
-# Starting values ----------------------------------------------------------------------------------
+# Initial weights ----------------------------------------------------------------------------------
 
 
 def start(cell, square, keep=1.0, D=4, K=4):
-    """Weights of a new net: `square(rng)` draws W_hh gate by gate, `keep` is the bias of f or z."""
+    """Initialise weights: `square(rng)` draws W_hh gate by gate, `keep` is the bias of f or z."""
     rng = np.random.RandomState(0)
     G = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}[cell]
     bias = np.zeros((G, H))
@@ -177,7 +178,7 @@ def flows_before_and_after():
 
 
 def clipping(epochs=10):
-    """Norm at every update and R^2 after every epoch, of rnn_relu on the adding problem."""
+    """Return norms per update and R^2 per epoch, of rnn_relu on the adding problem."""
     X, y = make_adding_problem(2000, length=100, random_state=0)
     X_test, y_test = make_adding_problem(500, length=100, random_state=1000)
     runs = {}
@@ -244,8 +245,8 @@ def draw_clipping(left, right, runs):
     left.axhline(1, color="black", linewidth=0.6)
     left.set_title("Clipping: rnn_relu, adding T = 100", fontsize=10)
     left.set(xlabel="update", ylabel="norm of the gradient before clipping")
-    right.set_title("... and what it learns", fontsize=10)
-    right.set(xlabel="epoch", ylabel="R^2 on held-out data, cut off at -1")
+    right.set_title("... and its effect on learning", fontsize=10)
+    right.set(xlabel="epoch", ylabel="R^2 on held-out data, clipped at -1")
 
 
 def main():

@@ -1,9 +1,9 @@
 """How near to the limit: a training step against its matrix products alone.
 
 Run with `python benchmarks/limit.py`. The step is the core's loss and gradient of one batch of
-equal lengths. Its products are those no implementation on columns can do without: forward [h; 1; x]
-by all weights, backward dh, and the accumulation of dW; here they run back to back, with nothing
-between them, on arrays of the same shapes and layout. A fraction of 1 is: nothing but products.
+equal lengths. Its products are those that every implementation on columns needs: forward [h; 1; x]
+by all weights, backward dh, and the accumulation of dW. Here they run back to back, with nothing
+between them, on arrays of the same shapes and layout. A fraction of 1 means nothing but products.
 """
 
 from functools import partial
@@ -33,7 +33,7 @@ T, D, N_CLASSES = 100, 8, 3
 
 
 def training_step(cell, H, B, dtype):
-    """Loss and gradient of one batch, as a call without arguments."""
+    """Set up loss and gradient of one batch, as a call without arguments."""
     rng = np.random.default_rng(0)
     network = make_network(Design(cell, D, (H,), N_CLASSES, dtype))
     theta = network.initialize(np.random.RandomState(0))
@@ -45,9 +45,9 @@ def training_step(cell, H, B, dtype):
 
 
 def product_shapes(cell, H):
-    """(rows of the pre-activations, rows of [h; 1; x]) for the products of a step.
+    """Return (rows of the pre-activations, rows of [h; 1; x]) for the products of a step.
 
-    What reads h is one product over everything; what reads x alone, the n of a GRU, a second one.
+    All blocks that read h are one product; those that read x alone, the n of a GRU, a second one.
     """
     blocks = CELLS[cell].blocks
     reading_h = sum("h" in block.reads for block in blocks)
@@ -91,7 +91,7 @@ def products_alone(cell, H, B, dtype):
 
 
 def flops(cell, H, B):
-    """Multiplications and additions of the products."""
+    """Return the number of multiplications and additions of the products."""
     shapes = product_shapes(cell, H)
     both = sum((r.stop - r.start) * (c.stop - c.start) for r, c in shapes)
     return 2 * B * T * (2 * both + shapes[0][0].stop * H)

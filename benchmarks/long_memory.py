@@ -1,12 +1,12 @@
-"""What the theory says of long dependencies: how many epochs each cell needs to learn a task.
+"""Long dependencies in practice: the number of epochs that each cell needs to learn a task.
 
 Run with `python benchmarks/long_memory.py`; more than an hour on one core, less with `--tasks`,
-`--cells` or `--seeds`. 5 000 sequences in batches of 50, 64 units, float32. After every epoch comes
-the score on 1 000 other sequences: R^2 of the adding problem, accuracy of the rest, of copy over
-the steps that ask for a symbol. Solved is R^2 > 0.94 (a mean squared error of 0.01) or accuracy >
-0.99. skrnn has its defaults, and once more a learning rate of 0.002; torch has its own, that is the
-starting values of its layers, Adam at 0.001 and no clipping, and once more skrnn's rate of 0.005.
-Results are kept in a JSON file: a run that was stopped goes on.
+`--cells` or `--seeds`. 5 000 sequences in batches of 50, 64 units, float32. Every epoch ends with
+scores on 1 000 other sequences: R^2 of the adding problem, accuracy of the rest, of copy over the
+steps that ask for a symbol. A task is solved at R^2 > 0.94 (a mean squared error of 0.01) or
+accuracy > 0.99. skrnn has its defaults, and once more a learning rate of 0.002; torch has its own,
+that is the initial weights of its layers, Adam at 0.001 and no clipping, and once more skrnn's rate
+of 0.005. Results are stored in a JSON file, so that an interrupted run can be resumed.
 """
 
 import json
@@ -35,11 +35,11 @@ from skrnn.datasets import (
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 N_TRAIN, N_TEST, BATCH, H = 5000, 1000, 50, 64
-TEST_SEED = 1000  # the test part of seed s is drawn with 1000 + s
+TEST_SEED = 1000  # the test set of seed s is drawn with 1000 + s
 
 
 class Task(NamedTuple):
-    """Draws (X, y) from (n, random_state=); `asked` are the steps that count, the last so many."""
+    """Draw (X, y) by `draw(n, random_state=)`; the last `asked` steps count, or all if 0."""
 
     draw: Callable
     cap: int = 20
@@ -48,14 +48,14 @@ class Task(NamedTuple):
     asked: int = 0
 
     def score(self, y, prediction):
-        """R^2, or accuracy over the steps that count."""
+        """Return R^2, or the accuracy over the steps that count."""
         if self.regression:
             return r2_score(y, prediction)
         return accuracy_score(y[..., -self.asked :].ravel(), prediction[..., -self.asked :].ravel())
 
     @property
     def solved(self):
-        """The score from which on the task counts as solved."""
+        """Return the score above which the task is solved."""
         return 0.94 if self.regression else 0.99
 
 
@@ -120,7 +120,7 @@ def torch_epochs(task, cell, seed, X, y, X_test, lr=0.001):
 
 
 class TorchNet(nn.Module):
-    """A recurrent layer and a dense readout: outputs (n, K), or (n, K, T) of every step."""
+    """A recurrent layer and a linear readout: outputs (n, K), or (n, K, T) at every step."""
 
     def __init__(self, cell, n_in, n_out, per_step):
         super().__init__()
@@ -134,7 +134,7 @@ class TorchNet(nn.Module):
         self.readout, self.per_step = nn.Linear(H, n_out), per_step
 
     def forward(self, x):
-        """Outputs for sequences (n, T, D)."""
+        """Return outputs for sequences (n, T, D)."""
         h, _ = self.rnn(x)
         return self.readout(h).transpose(1, 2) if self.per_step else self.readout(h[:, -1])
 
@@ -155,7 +155,7 @@ ALL_SIDES = SIDES | ON_REQUEST
 
 
 def learn(epochs, task, cell, seed):
-    """Score after every epoch, until solved, no longer finite, or at the cap."""
+    """Return the score after every epoch, until solved, not finite, or at the cap."""
     X, y = task.draw(N_TRAIN, random_state=seed)
     X_test, y_test = task.draw(N_TEST, random_state=TEST_SEED + seed)
     X, X_test = X.astype(np.float32), X_test.astype(np.float32)
@@ -181,7 +181,7 @@ def run_all(results, tasks, args, save):
 
 
 def summary(curves, solved):
-    """Median epochs over the seeds, and how many seeds got there if not all did."""
+    """Return median epochs over the seeds, and how many seeds solved it if not all did."""
     if not curves:
         return "-"
     epochs = [len(c) if best(c) > solved else np.inf for c in curves.values()]
@@ -208,7 +208,7 @@ def print_table(results, tasks):
 
 
 def plot(results, tasks, path):
-    """Median over seeds of the score by epoch: one panel a task, one colour a cell."""
+    """Plot the median over seeds of the score by epoch: one panel per task, one colour per cell."""
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
@@ -231,7 +231,7 @@ def plot(results, tasks, path):
 
 
 def middle_curve(curves, cap):
-    """Curves that ended because the task was solved stay where they were."""
+    """Return the median curve; curves that ended early are extended by their last score."""
     whole = [c + [c[-1]] * (cap - len(c)) for c in curves.values() if c]
     return np.median(whole or [[np.nan] * cap], axis=0)
 
@@ -244,7 +244,7 @@ def main():
     parser.add_argument("--seeds", nargs="+", type=int, default=range(3))
     parser.add_argument("--results", type=Path, default=Path("long_memory.json"))
     parser.add_argument("--plot", type=Path, help="where to save the curves, as PNG")
-    parser.add_argument("--quick", action="store_true", help="short tasks: shows that it runs")
+    parser.add_argument("--quick", action="store_true", help="short tasks, as a smoke test")
     args = parser.parse_args()
     tasks = QUICK_TASKS if args.quick else TASKS
     args.tasks = args.tasks or tasks

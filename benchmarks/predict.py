@@ -1,8 +1,8 @@
 """Inference: `predict_proba` against PyTorch and ONNX Runtime, and the latency of `step`.
 
 Run with `python benchmarks/predict.py`. The peers get the weights of our net, and their outputs are
-held against ours before anything is timed. Each peer gets its better setting of threads, and of all
-rows in one call or in batches. A ratio of 2 is: twice as fast as the better peer.
+compared with ours before anything is timed. Each peer gets its better setting of threads, and of
+all samples in one call or in batches. A ratio of 2 means twice as fast as the better peer.
 """
 
 import warnings
@@ -78,7 +78,7 @@ def onnx_sides(estimator, X, batch):
 
 
 def compare_at(shape, cell, args):
-    """Seconds a call of every side, and the peers' settings, at one shape."""
+    """Return seconds per call of every side, and the peers' settings, at one shape."""
     n, T, D, H, batch = shape
     estimator = fitted(cell, T, D, H)
     X = np.random.default_rng(2).standard_normal((n, T, D), dtype=np.float32)
@@ -118,7 +118,7 @@ def batches(args):
 
 
 def own_steps(estimator, x):
-    """Last probabilities of one sequence (T, D) that comes in step by step."""
+    """Return the final probabilities of one sequence (T, D), read step by step."""
     state = None
     for x_t in x:
         p, state = estimator.step(x_t[None], state)
@@ -135,7 +135,7 @@ def torch_steps(net, x):
 
 
 def latency(args):
-    """Microseconds of one step of one sequence."""
+    """Print microseconds per step of one sequence."""
     print()
     table = Table("one step, D 8, H 64", "skrnn, µs", "torch, µs", "torch's threads", "ratio")
     T = 20 if args.quick else 200

@@ -1,9 +1,9 @@
-"""Sequences of many lengths: fit and predict against packed and against padded PyTorch.
+"""Ragged sequences: fit and predict against packed and against padded PyTorch.
 
 Run with `python benchmarks/ragged.py`. Lengths lie between 10 and 200, about 60 in the mean. Torch
 holds the sequences in one padded tensor, cuts each batch to its longest sequence, and either packs
-it (`pack_padded_sequence`) or runs over the padding and picks out the last valid step. A ratio of 2
-is: twice as fast as torch.
+it (`pack_padded_sequence`) or processes the padding and reads the last valid step. A ratio of 2
+means twice as fast as torch.
 """
 
 import warnings
@@ -34,10 +34,10 @@ KINDS = ("packed", "padded")
 
 
 class PaddedNet(TorchNet):
-    """Runs over the padding, and reads the state at the last valid step."""
+    """Processes the padding, and reads the hidden state at the last valid step."""
 
     def forward(self, x, lengths):
-        """Raw outputs of a padded batch (n, T, D)."""
+        """Return raw outputs of a padded batch (n, T, D)."""
         states, _ = self.rnn(x)
         return self.readout(states[torch.arange(len(x)), lengths - 1])
 
@@ -49,7 +49,7 @@ def sequences(n):
 
 
 def takes(X):
-    """Class of the packed and the padded net, and what it is called with for some rows."""
+    """Return the class of the packed and the padded net, and its input as a function of rows."""
     x = pad_sequence(list(map(torch.tensor, X)), batch_first=True)
     lengths = torch.tensor(list(map(len, X)))
 
@@ -69,13 +69,13 @@ def with_threads(call):
 
 
 def fit_call(kind, cell, X, y, batch, epochs):
-    """Training by torch as a call without arguments."""
+    """Set up training by torch, as a call without arguments."""
     (net, take), y = takes(X)[kind], torch.tensor(y)
     return lambda: fit_torch(net(cell, D, H), take, y, batch, epochs)
 
 
 def predict_call(kind, estimator, X, batch):
-    """Probabilities by torch; rows in the order of their lengths waste the least padding."""
+    """Set up prediction by torch, sorted by length to minimise padding."""
     net, take = takes(X)[kind]
     net = carry_over(estimator, net(estimator.cell, D, H))
     order = torch.tensor(np.argsort([-len(x) for x in X], kind="stable"))
@@ -91,7 +91,7 @@ def predict_call(kind, estimator, X, batch):
 
 
 def compare_fit(cell, X, y, batch, args):
-    """Seconds an epoch of every side, and torch's threads."""
+    """Return seconds per epoch of every side, and torch's threads."""
     warm_up = Side(fit_call("packed", cell, X, y, batch, 1), partial(torch.set_num_threads, 1))
     epochs = max(1, round(args.seconds / warm_up.seconds()))
     own = Side(lambda: classifier(cell, H, batch, epochs).fit(X, y))
@@ -101,7 +101,7 @@ def compare_fit(cell, X, y, batch, args):
 
 
 def compare_predict(cell, X, y, batch, args):
-    """Seconds a call of every side, and torch's threads."""
+    """Return seconds per call of every side, and torch's threads."""
     estimator = classifier(cell, H, batch, 1).fit(X, y)
     expected = estimator.predict_proba(X)
     calls = {kind: predict_call(kind, estimator, X, batch) for kind in KINDS}
@@ -139,7 +139,7 @@ def main():
     lengths = [len(x) for x in X]
     note = (
         f"float32, n {len(X)}, D {D}, H {H}, lengths {min(lengths)} to {max(lengths)}, mean "
-        f"{np.mean(lengths):.0f}; milliseconds an epoch or a call"
+        f"{np.mean(lengths):.0f}; milliseconds per epoch or call"
     )
     print_machine("torch", note=note)
 

@@ -1,10 +1,9 @@
 """Test scores on real data sets: skrnn's defaults against PyTorch, an MLP and linear models.
 
 Run with `python benchmarks/real_sets.py`, after `pip install ".[bench-data]"`; nothing is
-downloaded. All methods get the same scaled steps; the MLP and the linear model get them in one
-row, shorter sequences filled with zeros. No method is given a setting for a set. A whole run takes
-hours: with `--results FILE` it can be interrupted and goes on where it was. Seconds are those of
-the processor.
+downloaded. All methods get the same scaled steps; the MLP and the linear model get each sequence
+flattened, shorter ones padded with zeros. No method is tuned per data set. A whole run takes hours:
+with `--results FILE` it can be interrupted and resumed. Seconds are processor time.
 """
 
 import os
@@ -57,7 +56,7 @@ def flat(classifier, regressor):
 
 
 def in_one_row(X, n_steps):
-    """A table of flattened sequences; those of fewer steps end in zeros."""
+    """Return a table of flattened sequences; shorter ones are padded with zeros."""
     table = np.zeros((len(X), n_steps * X[0].shape[1]), X[0].dtype)
     for row, x in zip(table, X, strict=True):
         row[: x.size] = x.ravel()
@@ -83,7 +82,7 @@ ALL_METHODS = METHODS | ON_REQUEST
 
 
 def measure(make, data, seed):
-    """Scores on the test part and on its two halves, and seconds of the fit."""
+    """Return scores on the test set and on its two halves, and seconds of the fit."""
     estimator = make(data, seed)
     start = time.process_time()
     estimator.fit(data.X, data.y)
@@ -93,7 +92,7 @@ def measure(make, data, seed):
 
 
 def run_set(name, methods, seeds, results):
-    """Print the row of a set; return its kind, and what was measured, (figures, methods)."""
+    """Print the row of a set; return its kind, and the measurements, (figures, methods)."""
     data = SETS[name]()
 
     def run(method, seed):
@@ -107,7 +106,7 @@ def run_set(name, methods, seeds, results):
 
 
 def ranks(scores):
-    """Rank of every method on every set, (sets, methods): 1 is best; equals share theirs."""
+    """Return the rank of every method on every set, (sets, methods): 1 is best; average ties."""
     return rankdata(-np.round(scores, 4), axis=1)
 
 
@@ -124,7 +123,7 @@ def print_summary(methods, rows):
         "best on",
         "accuracy",
         "R^2",
-        "seconds a fit",
+        "seconds per fit",
     )
     for i in np.argsort(average, kind="stable"):
         table.print_row(
@@ -139,7 +138,7 @@ def print_summary(methods, rows):
 
 
 def mean(figures):
-    """NaN of none, without a warning."""
+    """Return the mean; NaN if empty, without a warning."""
     return figures.mean() if len(figures) else np.nan
 
 
@@ -147,8 +146,8 @@ def main():
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--methods", nargs="+", choices=ALL_METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=5, help="how many")
-    parser.add_argument("--results", help="file to keep results in, and to go on from")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    parser.add_argument("--results", help="file to store results in and to resume from")
     parser.add_argument("--quick", action="store_true", help="two small sets, one seed")
     args = parser.parse_args()
     if args.quick:

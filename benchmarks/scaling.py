@@ -1,8 +1,8 @@
-"""How time and memory grow: an epoch against n, T, batch and H doubled; peak memory against T.
+"""How time and memory grow: time per epoch against n, T, batch and H; peak memory against T.
 
 Run with `python benchmarks/scaling.py [--plot figure.png]`. Memory is that of a fit of one batch,
-with and without truncation; for very long sequences also with states that are computed again, as
-they are by themselves where scikit-learn's `working_memory` is exceeded. A slope is the exponent of
+with and without truncation; for very long sequences also with gradient checkpointing, which is
+automatic where scikit-learn's `working_memory` would be exceeded. A slope is the exponent of
 growth, fitted to log time against log size: 1 is proportional, and 0 no growth at all.
 """
 
@@ -42,7 +42,7 @@ def fit(cell, n, T, batch, H, bptt_steps=None):
 
 
 def peak(call):
-    """MB that a call takes at most, beyond what was there before."""
+    """Return the peak memory of a call in MB, beyond what was allocated before."""
     tracemalloc.start()
     call()
     _, most = tracemalloc.get_traced_memory()
@@ -55,7 +55,7 @@ def slope(sizes, figures):
 
 
 def time_curve(cell, axis, base, args):
-    """Sizes along one axis, and seconds an epoch at each."""
+    """Return sizes along one axis, and seconds per epoch at each."""
     sizes = [int(base[axis] * factor) for factor in FACTORS]
     sides = {size: Side(fit(cell, **base | {axis: size})) for size in sizes}
     times = alternate(sides, args.rounds, args.seconds)
@@ -63,13 +63,13 @@ def time_curve(cell, axis, base, args):
 
 
 def memory_curve(cell, base, lengths, bptt_steps=None):
-    """Lengths, and MB of a fit of one batch at each."""
+    """Return lengths, and MB of a fit of one batch at each."""
     base = base | {"n": base["batch"], "bptt_steps": bptt_steps}
     return lengths, [peak(fit(cell, **base | {"T": T})) for T in lengths]
 
 
 def print_long(lengths):
-    """Print what one batch of very long sequences takes."""
+    """Print memory and time of one batch of very long sequences."""
     print()
     table = Table("T", "steps", "peak, MB", "s")
     for T in lengths:
@@ -83,7 +83,7 @@ def print_long(lengths):
 
 
 def print_curves(curves, unit):
-    """Print a table for every axis of curves {(axis, cell): (sizes, figures)}."""
+    """Print one table per axis of curves {(axis, cell): (sizes, figures)}."""
     for axis in dict.fromkeys(axis for axis, _ in curves):
         of_axis = {cell: curve for (a, cell), curve in curves.items() if a == axis}
         sizes = next(iter(of_axis.values()))[0]
@@ -94,11 +94,11 @@ def print_curves(curves, unit):
 
 
 def save_plot(path, times, memory):
-    """One panel an axis, one colour a cell; dashed with truncation."""
+    """Plot one panel per axis, one colour per cell; dashed with truncation."""
     from matplotlib import pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator
 
-    panels = {f"ms an epoch by {axis}": axis for axis in BASE} | {"peak MB of a batch by T": None}
+    panels = {f"ms per epoch by {axis}": axis for axis in BASE} | {"peak MB of a batch by T": None}
     figure, axes = plt.subplots(1, len(panels), figsize=(13, 3.2))
     for ax, (title, axis) in zip(axes, panels.items(), strict=True):
         curves = memory if axis is None else {k: c for k, c in times.items() if k[0] == axis}

@@ -1,10 +1,10 @@
 """A grid search as whole processes: skrnn against skorch, from `import` to the best parameters.
 
 Run with `python benchmarks/search.py`. Each side is a new process (`_search_side.py`) that imports
-what it needs, loads the Japanese vowels and runs GridSearchCV over 12 candidates with cv=3, the
+its packages, loads the Japanese vowels and runs GridSearchCV over 12 candidates with cv=3, with the
 same epochs and batches on both sides; with n_jobs=1 skorch gets its better setting of threads.
-Memory is the high-water mark of the main process plus n_jobs times the largest worker's (Linux
-only; libraries that processes share are counted in each). The first round is not counted.
+Memory is the peak of the main process plus n_jobs times that of the largest worker (Linux only;
+shared libraries are counted once per process). The first round is a warm-up.
 """
 
 import json
@@ -33,7 +33,7 @@ N_JOBS = (1, 2)
 
 
 def save_vowels(path, n):
-    """Write utterances to a file, NaN-padded: both sides take them as they are."""
+    """Save utterances to a file, NaN-padded; both sides accept them as they are."""
     X, y = load_japanese_vowels(return_X_y=True)
     X = pad_sequences(X).astype(np.float32)
     X = (X - np.nanmean(X, axis=(0, 1))) / np.nanstd(X, axis=(0, 1))
@@ -42,7 +42,7 @@ def save_vowels(path, n):
 
 
 def run(side, n_jobs, threads, path, epochs):
-    """Seconds of a whole process, and what it tells of itself."""
+    """Return seconds of a whole process, and what it reports."""
     command = [sys.executable, HERE / "_search_side.py", side, path, n_jobs, threads, epochs]
     start = time.perf_counter()
     done = subprocess.run(map(str, command), check=True, stdout=subprocess.PIPE, text=True)
@@ -50,7 +50,7 @@ def run(side, n_jobs, threads, path, epochs):
 
 
 def measure(path, rounds, epochs):
-    """Runs of every setting (side, n_jobs, threads); they take turns."""
+    """Return runs of every setting (side, n_jobs, threads), measured in turns."""
     settings = [("skrnn", n_jobs, 1) for n_jobs in N_JOBS]
     settings += [("skorch", 1, threads) for threads in thread_counts()]
     settings += [("skorch", n_jobs, 1) for n_jobs in N_JOBS[1:]]
@@ -59,7 +59,7 @@ def measure(path, rounds, epochs):
 
 
 def warm_ratio(path, rounds, epochs):
-    """How many times faster our search is with two jobs, once their processes run."""
+    """Return the speedup of our search with two jobs, once the workers run."""
     searches = {n_jobs: grid_search(*skrnn(epochs, 1), n_jobs) for n_jobs in N_JOBS}
     sides = {n_jobs: Side(partial(own.fit, *load(path))) for n_jobs, own in searches.items()}
     times = alternate(sides, rounds, 0)
@@ -67,7 +67,7 @@ def warm_ratio(path, rounds, epochs):
 
 
 def installed_size(*requirements):
-    """MB of the files of these packages and of all they require."""
+    """Return MB of the files of these packages and of all their dependencies."""
     waiting, seen, size = list(requirements), set(), 0
     while waiting:
         requirement = waiting.pop()
@@ -89,7 +89,7 @@ def _size(paths):
 
 
 def own_installed_size():
-    """As `installed_size`, of a checkout that need not be installed."""
+    """Return `installed_size` of skrnn, from a checkout that need not be installed."""
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return installed_size(*project["dependencies"]) + _size(HERE.parent.glob("skrnn/**/*")) / 1e6
 
@@ -97,7 +97,7 @@ def own_installed_size():
 def print_runs(runs):
     installed = {"skrnn": own_installed_size(), "skorch": installed_size("skorch", "torch")}
     columns = {"seconds": "s", "import": "import, s", "MB": "peak, MB", "accuracy": "CV accuracy"}
-    table = Table("side", "n_jobs", "threads a job", *columns.values(), "installed, MB")
+    table = Table("side", "n_jobs", "threads per job", *columns.values(), "installed, MB")
     for (side, *setting), turns in runs.items():
         medians = [median(turn[name] for turn in turns) for name in columns]
         table.print_row(side, *setting, *medians, installed[side])
@@ -147,7 +147,7 @@ def main():
         warm = {1: 1.0, 2: warm_ratio(path, args.rounds, args.epochs)}
     print_runs(runs)
     print_ratios(runs, warm)
-    print_machine("torch", "skorch", note=f"{args.epochs} epochs a fit, whole processes")
+    print_machine("torch", "skorch", note=f"{args.epochs} epochs per fit, whole processes")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Training: whole epochs of `fit` against the plain PyTorch loop, side by side.
 
-Run with `python benchmarks/train.py`. Both sides start from new weights, shuffle, cut into batches,
-clip the gradient's norm and step with Adam; torch gets its better setting of threads and of
-`batch_first`, and data that are tensors already. A ratio of 2 is: twice as fast as torch.
+Run with `python benchmarks/train.py`. Both sides initialise weights, shuffle, split into
+batches, clip the gradient norm and update with Adam; torch gets its better setting of threads and
+of `batch_first`, and data that are tensors already. A ratio of 2 means twice as fast as torch.
 """
 
 import warnings
@@ -35,7 +35,7 @@ def data(n, T, D, dtype):
 
 
 def sides(cell, shape, X, y, args, epochs):
-    """Ours, and torch's for every setting that it may choose."""
+    """Return our side, and torch's for every one of its settings."""
     *_, H, batch = shape
     net = classifier(cell, (H,) * args.layers, batch, epochs, args.bidirectional)
     own = Side(lambda: net.fit(X, y))
@@ -69,7 +69,7 @@ def torch_sides(cell, shape, X, y, args, epochs):
 
 
 def mlp_side(shape, X, y, epochs):
-    """The price of recurrence: scikit-learn's net on flattened sequences."""
+    """Set up scikit-learn's net on flattened sequences, to show the cost of recurrence."""
     n, _, _, H, batch = shape
     mlp = MLPClassifier((H,), batch_size=batch, max_iter=epochs, tol=0, n_iter_no_change=10**9)
     flat = X.reshape(n, -1)
@@ -77,12 +77,12 @@ def mlp_side(shape, X, y, epochs):
 
 
 def compare_at(shape, cell, args):
-    """Seconds an epoch of every side, and their settings, at one shape."""
+    """Return seconds per epoch of every side, and their settings, at one shape."""
     X, y = data(*shape[:3], args.dtype)
     own, peers = sides(cell, shape, X, y, args, 1)
     torch_side = next(iter(peers["torch"].values()))
     for side in (own, torch_side):
-        side.seconds()  # the first call of all takes longer
+        side.seconds()  # warm-up
     epochs = max(1, round(args.seconds / max(own.seconds(), torch_side.seconds())))
     own, peers = sides(cell, shape, X, y, args, epochs)
     if args.mlp:
@@ -96,7 +96,7 @@ def main():
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--bidirectional", action="store_true")
-    parser.add_argument("--shape", nargs=5, type=int, help="one n, T, D, H, batch, not the grid")
+    parser.add_argument("--shape", nargs=5, type=int, help="one n, T, D, H, batch")
     parser.add_argument("--mlp", action="store_true", help="time scikit-learn's MLP as well")
     args = parse(parser)
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -117,7 +117,7 @@ def main():
     print_summary(ratios)
     directions = "both directions" if args.bidirectional else "one direction"
     net = f"{args.dtype}, {args.layers} layer(s), {directions}"
-    print_machine("torch", note=f"{net}; milliseconds an epoch")
+    print_machine("torch", note=f"{net}; milliseconds per epoch")
 
 
 if __name__ == "__main__":

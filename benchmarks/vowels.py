@@ -21,7 +21,7 @@ SEEDS = range(5)
 
 
 def run(cell, data):
-    """Accuracy and seconds of a fit for every seed."""
+    """Return mean and worst accuracy over the seeds, and median seconds per fit."""
     X_train, y_train, X_test, y_test = data
     scores, seconds = [], []
     for seed in SEEDS:
@@ -41,7 +41,7 @@ def main():
         for split in ("train", "test")
         for part in load_japanese_vowels(return_X_y=True, split=split)
     ]
-    print("| cell, 64 units | test accuracy, mean of 5 seeds | worst seed | seconds a fit |")
+    print("| cell, 64 units | test accuracy, mean of 5 seeds | worst seed | seconds per fit |")
     print("|---|---|---|---|")
     for cell in CELLS:
         mean, worst, seconds = run(cell, data)

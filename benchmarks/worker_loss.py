@@ -1,9 +1,9 @@
-"""A search on dask in the middle of which one of two worker processes is killed.
+"""A search on dask during which one of two worker processes is killed.
 
 Run with `python benchmarks/worker_loss.py`; needs the extra `dask`. GridSearchCV over the Japanese
 vowels, six candidates in three folds, on a new local cluster for every trial. Data are sent either
-as joblib does it by itself, each array to one worker and on from there, or with a copy of the data
-and of the folds kept on every worker. The scores of a search that ends are compared with those of
+as joblib does by default, each array to one worker and from there to others, or with a copy of the
+data and of the folds on every worker. The scores of a completed search are compared with those of
 the serial search, bit for bit.
 """
 
@@ -47,7 +47,7 @@ def scores(search):
 
 
 def trial(search, X, y, *, copies, seconds):
-    """The fitted search, or None where data were lost; a worker is killed after some seconds."""
+    """Fit the search and kill a worker after some seconds; return None if data were lost."""
     keep = {"distributed.scheduler.active-memory-manager.start": not copies}
     scatter = [X, y, *chain(*search.cv)] if copies else None
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}

@@ -1,16 +1,16 @@
-"""Sunspots, eleven years ahead: a recurrent network that reads its own predictions.
+"""Sunspots, eleven years ahead: a recurrent network that is fed its own predictions.
 
 The yearly numbers of sunspots from 1700 to 2008 go up and down with a period of about 11 years. A
-network learns to predict the next year after every year of short windows, and `forecast` feeds its
-predictions back to it. What it is held against: the last value, the value 11 years before, and a
-ridge regression on the last years that is fed its own predictions likewise.
+network learns to predict the next year at every step of short windows, and `forecast` feeds its
+predictions back. The baselines are the last value, the value 11 years before, and a ridge
+regression on the last years that is fed its own predictions too.
 
-All settings are chosen by forecasts from ten years between 1896 and 1941, by models that know the
-numbers up to 1896. Models of these settings then learn from the numbers up to 1952, and forecast
-from ten years between 1952 and 1997. The table has the mean absolute error of these by horizon; the
-figure, forecast.png, has it too, and some of the forecasts. Ridge and the network come out about
-even, ridge ahead in the first three years and the network in the last three; neither foresees how
-high the highest cycles will be.
+Hyperparameters are selected by forecasts from ten years between 1896 and 1941, with models trained
+on the numbers up to 1896. Models with the selected values are then trained on the numbers up to
+1952, and forecast from ten years between 1952 and 1997. The table has the mean absolute error by
+horizon; the figure, forecast.png, has it too, and some of the forecasts. Ridge and the network are
+about even, ridge ahead in the first three years and the network in the last three; neither predicts
+the height of the highest cycles.
 
 The data are in statsmodels, public domain, from the National Geophysical Data Center of the United
 States (www.ngdc.noaa.gov/stp/solar/solarda3.html).
@@ -36,7 +36,7 @@ NETS = {"window": [22, 44], "cell": ["rnn_tanh", "gru"], "max_iter": [20, 40, 80
 
 
 def windows(train, length):
-    """All stretches of `length` years and of the years that follow each of them."""
+    """Return all windows of `length` years, and for each of their steps the year that follows."""
     stretches = np.lib.stride_tricks.sliding_window_view(train, length + 1)
     return stretches[:, :-1], stretches[:, 1:]
 
@@ -69,9 +69,9 @@ def network(train, known, *, window, **settings):
 
 
 def backtest(numbers, years, first, forecaster, **settings):
-    """Origins; what was forecast from each, and what came, both (N_ORIGINS, HORIZON).
+    """Return origins, forecasts and true values, the latter two of shape (N_ORIGINS, HORIZON).
 
-    What is learned from ends at the first origin, and so does what the scale is taken from.
+    The training set, which also sets the scale, ends at the first origin.
     """
     origins = first + BETWEEN * np.arange(N_ORIGINS)
     ends = np.searchsorted(years, origins) + 1
@@ -82,12 +82,12 @@ def backtest(numbers, years, first, forecaster, **settings):
 
 
 def error(forecast, truth):
-    """Mean absolute error by horizon."""
+    """Return the mean absolute error by horizon."""
     return np.abs(forecast - truth).mean(axis=0)
 
 
 def choose(numbers, years, forecaster, grid):
-    """Settings of the smallest error in the forecasts between 1896 and 1941."""
+    """Return the hyperparameters with the smallest error in the forecasts between 1896 and 1941."""
     candidates = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     errors = [
         error(*backtest(numbers, years, FIRST_VALIDATION, forecaster, **settings)[1:]).mean()
@@ -107,7 +107,7 @@ def print_table(errors):
 
 
 def plot(numbers, years, origins, forecasts, errors):
-    """Left what was and forecasts that do not overlap, right the errors by horizon."""
+    """Plot observations and non-overlapping forecasts (left), and the errors by horizon (right)."""
     fig, (left, right) = plt.subplots(
         1, 2, figsize=(11, 4.3), width_ratios=(2, 1), layout="constrained"
     )

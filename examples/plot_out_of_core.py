@@ -1,11 +1,11 @@
-"""Learn from a file that is never in memory as a whole: `partial_fit`, chunk by chunk.
+"""Learn from a file that does not fit into memory: `partial_fit`, chunk by chunk.
 
-A file of 300 MB is written piece by piece, and learned from twice, through a memory map of which
-one chunk at a time is in memory. In noise of twelve features one of three patterns appears at some
-time; which? The last chunk is not learned from: it says how good the network is so far.
+A file of 300 MB is written piece by piece. Training for two epochs reads it through a memory map,
+with one chunk at a time in memory. One of three patterns appears at a random step in noise of
+twelve features; which? The last chunk is the test set.
 
-The figure, out_of_core.png, has the peak of memory of the process (as the system counts it; needs
-Linux or macOS) beside what holding all that was read would take, and the accuracy.
+The figure, out_of_core.png, has the peak memory of the process (as the system counts it; needs
+Linux or macOS), the memory that holding all chunks read so far would need, and the accuracy.
 """
 
 import resource
@@ -26,7 +26,7 @@ EPOCHS = 2
 
 
 def write(path):
-    """Fill the file piece by piece, and return the labels, which are few enough to be held."""
+    """Write the file piece by piece, and return the labels, which fit into memory."""
     rng = np.random.default_rng(0)
     y = rng.integers(len(CLASSES), size=N)
     patterns = 2 * rng.standard_normal((len(CLASSES), D), dtype=np.float32)
@@ -40,18 +40,18 @@ def write(path):
 
 
 def read(path, start):
-    """A chunk; the map is opened anew, or what was read before would count as memory in use."""
+    """Return a chunk; open the map anew, or pages read before would count as memory in use."""
     return np.load(path, mmap_mode="r")[start : start + CHUNK]
 
 
 def peak_memory():
-    """MB that the process has held at most so far."""
+    """Return the peak memory of the process so far, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def learn(path, y):
-    """Peaks of memory and accuracies on the last chunk, after each chunk."""
+    """Return peak memory and test accuracy after each chunk."""
     net = RNNClassifier("rnn_tanh", hidden_layer_sizes=16, batch_size=200, random_state=0)
     peaks, accuracies, test = [peak_memory()], [], N - CHUNK
     for _ in range(EPOCHS):
@@ -67,13 +67,13 @@ def plot(peaks, accuracies, chunk_size):
     chunks = np.arange(len(peaks))
     left.plot(chunks, peaks, "o-", ms=3, label="peak of the process")
     held = np.minimum(chunks, len(accuracies) // EPOCHS) * chunk_size
-    left.plot(chunks, peaks[0] + held, "0.5", linestyle="--", label="with all that was read held")
+    left.plot(chunks, peaks[0] + held, "0.5", linestyle="--", label="if all chunks read were held")
     left.set(title="Memory", ylabel="MB", ylim=(0, None))
     right.plot(chunks[1:], accuracies, "o-", ms=3, label="accuracy")
     right.axhline(1 / len(CLASSES), color="0.5", linestyle=":", label="chance")
-    right.set(title="On the chunk not learned from", ylabel="accuracy", ylim=(0, 1.03))
+    right.set(title="On the test chunk", ylabel="accuracy", ylim=(0, 1.03))
     for axes in (left, right):
-        axes.set_xlabel(f"chunks of {chunk_size:.1f} MB learned from")
+        axes.set_xlabel(f"training chunks of {chunk_size:.1f} MB")
         axes.legend(loc="lower right", frameon=False)
     fig.savefig("out_of_core.png", dpi=150)
 
@@ -85,7 +85,7 @@ def main():
         size = path.stat().st_size / 1e6
         peaks, accuracies = learn(path, y)
     chunk_size = size * CHUNK / N
-    print(f"file {size:.0f} MB, chunk {chunk_size:.1f} MB; peak before learning {peaks[0]:.0f} MB")
+    print(f"file {size:.0f} MB, chunk {chunk_size:.1f} MB; peak before training {peaks[0]:.0f} MB")
     for k in (1, 2, 5, 10, 25, 50):
         print(f"after {k:2} chunks: peak {peaks[k]:.0f} MB, accuracy {accuracies[k - 1]:.3f}")
     plot(peaks, accuracies, chunk_size)

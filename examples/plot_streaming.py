@@ -1,12 +1,13 @@
-"""Who is speaking? The answer after every step of an utterance, while it goes on.
+"""Who is speaking? Predictions after every step of an utterance, as it arrives.
 
-A network learns to tell nine speakers by whole utterances (the Japanese vowels, official split) and
-then hears those of the test part step by step: `step` takes one step of all utterances at once, and
-gives the probabilities so far and the state to go on from. An utterance that is over is passed as
-NaN, which leaves its state as it was.
+A network is trained on whole utterances of nine speakers (the Japanese vowels, official split) and
+then reads those of the test set step by step: `step` takes one step of all utterances at once, and
+returns the probabilities so far and the state for the next call. Utterances that have ended are
+padded with NaN, which leaves their state unchanged.
 
 The figure, streaming.png, has the probability of the true speaker over time for some utterances,
-and the accuracy of all after so many steps. No part of an utterance was ever learned from.
+and the accuracy over all of them by number of steps. The network was not trained on partial
+utterances.
 """
 
 import matplotlib.pyplot as plt
@@ -20,17 +21,17 @@ from skrnn.preprocessing import StepTransformer
 
 
 def listen(model, X):
-    """Probabilities after every step, (T, n, classes), of utterances that begin together."""
+    """Return probabilities after every step, (T, n, classes), of utterances that start together."""
     scaler, net = model[:-1], model[-1]
-    state, heard = None, []
-    for x_t in pad_sequences(scaler.transform(X)).swapaxes(0, 1):  # (n, D), NaN where it is over
+    state, outputs = None, []
+    for x_t in pad_sequences(scaler.transform(X)).swapaxes(0, 1):  # (n, D), NaN padding at the end
         output, state = net.step(x_t, state)
-        heard.append(output)
-    return np.array(heard)
+        outputs.append(output)
+    return np.array(outputs)
 
 
 def plot(true, correct, lengths, chosen):
-    """Left the true speaker's probability for the chosen utterances, right the accuracy of all."""
+    """Plot the true speaker's probability (left) and the accuracy of all utterances (right)."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
     for i in chosen:
         steps = np.arange(1, lengths[i] + 1)
@@ -38,9 +39,9 @@ def plot(true, correct, lengths, chosen):
     left.set(title="Four utterances", ylabel="probability of the true speaker", ylim=(0, 1.03))
     right.plot(np.arange(1, len(correct) + 1), correct.mean(axis=1), "o-", ms=4, label="accuracy")
     right.axhline(1 / 9, color="0.5", linestyle=":", label="chance")
-    right.set(title=f"All {len(lengths)}, at their end if they are over", ylabel="accuracy")
+    right.set(title=f"All {len(lengths)}, ended ones with their last output", ylabel="accuracy")
     for axes in (left, right):
-        axes.set_xlabel("steps heard")
+        axes.set_xlabel("steps read")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(loc="center right", frameon=False)
     fig.savefig("streaming.png", dpi=150)
@@ -52,17 +53,17 @@ def main():
     model = make_pipeline(StepTransformer(StandardScaler()), RNNClassifier(random_state=0))
     model.fit(X_train, y_train)
 
-    heard = listen(model, X_test)
-    difference = np.abs(heard[-1] - model.predict_proba(X_test)).max()
-    print(f"largest difference at the end to predict_proba of the whole {difference:.1e}")
+    probabilities = listen(model, X_test)
+    difference = np.abs(probabilities[-1] - model.predict_proba(X_test)).max()
+    print(f"largest difference of the final output to predict_proba {difference:.1e}")
 
     codes, lengths = np.searchsorted(model.classes_, y_test), np.array([len(x) for x in X_test])
-    true = heard[:, np.arange(len(X_test)), codes]
-    correct = heard.argmax(axis=2) == codes
-    for steps in (1, 3, 5, 7, 10, 15, len(heard)):
+    true = probabilities[:, np.arange(len(X_test)), codes]
+    correct = probabilities.argmax(axis=2) == codes
+    for steps in (1, 3, 5, 7, 10, 15, len(probabilities)):
         print(f"accuracy after {steps:2} steps {correct[steps - 1].mean():.3f}")
     settled = len(correct) - np.logical_and.accumulate(correct[::-1]).sum(axis=0) + 1
-    print(f"median of the step from which the answer stays right {np.median(settled):.0f}")
+    print(f"median step from which the prediction stays correct {np.median(settled):.0f}")
 
     order = np.argsort(settled, kind="stable")
     plot(true, correct, lengths, chosen=order[[0, len(order) // 2, 9 * len(order) // 10, -1]])

@@ -1,13 +1,13 @@
-"""Words of four invented languages, read letter by letter and as bags of n-grams.
+"""Words of four invented languages: a recurrent network on letters against a bag of n-grams.
 
-The languages have the same letters and differ in two rules. One is near: the vowels of a word are
-all front or all back, or they alternate. One is far: its first and its last consonant agree, or
-they do not. Both models see letters and know nothing of the rules. Three neighbouring letters show
-the near rule, so a linear model of n-grams learns it; the far rule is in no n-gram, only in the
-order.
+The languages have the same letters and differ in two rules. One is local: the vowels of a word are
+all front or all back, or they alternate. One is long-range: its first and its last consonant agree,
+or they do not. The input of both models is letters. Three neighbouring letters reveal the local
+rule, so a linear model of n-grams learns it; no n-gram reveals the long-range rule, only the order
+does.
 
-The figure, words.png, has the accuracy by length of the word, also of words longer than those
-learned from.
+The figure, words.png, has the accuracy by length of the word, including words longer than those of
+the training set.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ from skrnn import RNNClassifier
 from skrnn.datasets import make_phonotactics
 from skrnn.preprocessing import TokenEncoder
 
-LONGEST = 8  # syllables of the longest word to learn from
+LONGEST = 8  # syllables of the longest training word
 
 MODELS = {
     "n-grams and logistic regression": make_pipeline(
@@ -36,9 +36,9 @@ MODELS = {
 
 
 def plot(syllables, correct):
-    """Accuracy by number of syllables, a line a model."""
+    """Plot accuracy by number of syllables, one line per model."""
     lengths = np.unique(syllables)
-    plt.axvspan(lengths[0], LONGEST, color="0.93", label="lengths learned from")
+    plt.axvspan(lengths[0], LONGEST, color="0.93", label="lengths of the training set")
     for name, right in correct.items():
         plt.plot(lengths, [right[syllables == n].mean() for n in lengths], "o-", label=name)
     plt.axhline(0.25, color="0.5", linestyle=":", label="chance")
@@ -54,15 +54,15 @@ def main():
     X_test, y_test = make_phonotactics(3000, length=2 * LONGEST, min_length=3, random_state=1)
     syllables = np.array([len(word) // 2 for word in X_test])
     short = syllables <= LONGEST
-    print(f"{len(X_train)} words to learn from: {', '.join(X_train[:4])}, ...")
+    print(f"{len(X_train)} training words: {', '.join(X_train[:4])}, ...")
 
     correct = {}
     for name, model in MODELS.items():
         y_pred = model.fit(X_train, y_train).predict(X_test)
         correct[name] = y_pred == y_test
         print(f"\n{name}: accuracy {accuracy_score(y_test[short], y_pred[short]):.3f}, ", end="")
-        print(f"of longer words than those learned from {correct[name][~short].mean():.3f}")
-        print(f"confusion matrix, a row a language:\n{confusion_matrix(y_test, y_pred)}")
+        print(f"of words longer than those of the training set {correct[name][~short].mean():.3f}")
+        print(f"confusion matrix, one row per language:\n{confusion_matrix(y_test, y_pred)}")
     plot(syllables, correct)
 
 
