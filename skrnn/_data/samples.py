@@ -1,58 +1,64 @@
 """Samples to learn from: sequences with targets and weights."""
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skrnn._data.sequences import Sequences, starts_of
+from skrnn._typing import Floats, Integers
 
 
-class Rows(NamedTuple):
-    """What is learned from: sequences, their targets (n, outputs) and weights (n,).
+class Samples(NamedTuple):
+    """Sequences, their targets (n, outputs) and weights (n,) or (n, outputs).
 
     With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
     `groups` (n,) are numbers, or None.
     """
 
     sequences: Sequences
-    targets: np.ndarray
-    weight: np.ndarray
-    groups: np.ndarray | None = None
+    targets: Floats
+    weight: Floats
+    groups: Integers | None = None
     per_step: bool = False
 
-    def take(self, rows):
-        taken = self._replace(sequences=self.sequences.take(rows))
+    def take(self, idx: Any) -> "Samples":
+        taken = self._replace(sequences=self.sequences.take(idx))
         if self.groups is not None:
-            taken = taken._replace(groups=self.groups[rows])
+            taken = taken._replace(groups=self.groups[idx])
         if self.per_step:
             return taken
-        return taken._replace(targets=self.targets[rows], weight=self.weight[rows])
+        return taken._replace(targets=self.targets[idx], weight=self.weight[idx])
 
-    def flat(self):
+    def astype(self, dtype: np.dtype) -> "Samples":
+        """Weights, and targets that are no numbers of classes, in a dtype."""
+        targets = self.targets if self.targets.dtype.kind in "iu" else self.targets.astype(dtype)
+        return self._replace(targets=targets, weight=self.weight.astype(dtype))
+
+    def flat(self) -> tuple[Floats, Floats]:
         """Targets and weights of these sequences alone, one below the other."""
-        rows = self.sequences.rows() if self.per_step else slice(None)
-        return self.targets[rows], self.weight[rows]
+        idx = self.sequences.rows() if self.per_step else slice(None)
+        return self.targets[idx], self.weight[idx]
 
-    def heard(self):
+    def valid(self) -> tuple[Floats, Floats]:
         """Targets and weights of these sequences, or of their steps, where the weight is not 0."""
         targets, weight = self.flat()
-        heard = (weight > 0).reshape(len(weight), -1).any(axis=1)
-        return targets[heard], weight[heard]
+        valid = (weight > 0).reshape(len(weight), -1).any(axis=1)
+        return targets[valid], weight[valid]
 
-    def weights_of_sequences(self):
-        """Weight of each sequence, that of all its steps together."""
+    def weights_of_sequences(self) -> Floats:
+        """Weight of each sequence; with `per_step` the sum over its steps."""
         if not self.per_step:
             return self.weight
         return np.add.reduceat(self.flat()[1], starts_of(self.sequences.lengths))
 
-    def longest_first(self):
+    def longest_first(self) -> "Samples":
         return self.take(self.sequences.longest_first())
 
-    def in_canonical_order(self):
+    def in_canonical_order(self) -> "Samples":
         """Sort so that the order depends on neither the users' order nor on repetition.
 
-        By length, targets (in an order that scaling them keeps), group and bytes. Equal sequences
+        By length, targets (in an order that scaling them keeps), group and values. Equal sequences
         of a group are merged, their weights added.
         """
         n, targets, weights = len(self.sequences), self.targets, self.weight.copy()
@@ -63,7 +69,7 @@ class Rows(NamedTuple):
                 self.sequences.lengths.tolist(),
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
-                self.sequences.bytes(),
+                [values.tobytes() for values in self.sequences],
                 [weight.tobytes() for weight in weights],
                 strict=True,
             )

@@ -1,19 +1,23 @@
-"""Sequences of any length as batches of columns, and the segments their time is cut into."""
+"""Sequences of any length, batches of them as columns, and the segments their time is cut into."""
 
+from collections.abc import Iterator
 from itertools import groupby, pairwise
 from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-COLUMNS = 16  # widths are multiples of it: a column's bits then do not depend on its neighbours
+from skrnn._typing import Booleans, Columns, Floats, Integers, Rows, Steps
+
+COLUMNS = 16  # widths are multiples of it, so that products of few sequences take the same kernel
 
 
-class Run(NamedTuple):
-    """Steps start to start + steps of a batch, of the same width.
+class Segment(NamedTuple):
+    """Steps `start` to `start + steps` of a batch sorted longest first, in arrays of one width.
 
-    The first n sequences go on at `start`. Some may end within the run, and then hear their last
-    step again, to no effect: `ends` says which, as (steps from start, first, last) of columns.
+    The first `n` columns are sequences that have step `start`. Those that end inside the segment
+    are padded by repeating their last input; the padding gets zero gradient. `ends` lists them as
+    (steps from start, first column, last column).
     """
 
     start: int
@@ -23,105 +27,108 @@ class Run(NamedTuple):
     ends: tuple[tuple[int, int, int], ...]
 
     @property
-    def spans(self):
-        """All real steps, as (steps, first, last): columns first to last have so many."""
-        going_on = self.ends[-1][1] if self.ends else self.n
-        return ((self.steps, 0, going_on), *self.ends) if going_on else self.ends
+    def spans(self) -> tuple[tuple[int, int, int], ...]:
+        """All steps but padding: (steps, first, last), where columns first to last have these."""
+        n_beyond = self.ends[-1][1] if self.ends else self.n
+        return ((self.steps, 0, n_beyond), *self.ends) if n_beyond else self.ends
 
-    def running(self):
-        """How many sequences have the step, for every step: they are the first columns."""
+    def running(self) -> list[int]:
+        """Number of sequences that have each step: they are the first columns."""
         counts = np.full(self.steps, self.n)
         for t, first, _ in self.ends:
             counts[t:] = first
-        return counts.tolist()
+        counts_as_list: list[int] = counts.tolist()
+        return counts_as_list
 
 
 class Sequences:
-    """n sequences in values (steps of all, D), one row a step.
+    """n sequences in values (steps of all, D), one row per step.
 
     Step t of sequence i is `values[starts[i] + t * stride]`, for t < lengths[i]; a stride of -1
-    reads backward. Taking rows moves no values.
+    reads backward. Taking sequences copies no values.
     """
 
-    def __init__(self, values, starts, lengths, stride=1):
+    def __init__(self, values: Any, starts: Integers, lengths: Integers, stride: int = 1):
         self.values, self.starts, self.lengths, self.stride = values, starts, lengths, stride
 
     @classmethod
-    def stacked(cls, values, lengths):
+    def stacked(cls, values: Any, lengths: Integers) -> "Sequences":
         """From values that have the sequences one below the other."""
         return cls(values, starts_of(lengths), lengths)
 
     @classmethod
-    def empty(cls, lengths, width, dtype):
-        """Room for sequences of these lengths."""
+    def empty(cls, lengths: Integers, width: int, dtype: Any) -> "Sequences":
+        """Allocate sequences of these lengths."""
         return cls.stacked(np.empty((lengths.sum(), width), dtype), lengths)
 
     @classmethod
-    def from_steps(cls, steps, lengths, present=None):
-        """From steps (sum of lengths, D), of which those are left out that are not `present`."""
+    def from_steps(
+        cls, steps: Rows, lengths: Integers, present: Booleans | None = None
+    ) -> "Sequences":
+        """From steps (sum of lengths, D), leaving out those that are not `present`."""
         if present is not None:
             lengths = np.add.reduceat(present, starts_of(lengths), dtype=np.intp)
             steps = steps[present]
         return cls.stacked(steps, lengths)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, i):
-        return self.values[self.starts[i] : self.starts[i] + self.lengths[i]]
+    def _rows_of(self, i: int) -> slice:
+        """Rows of sequence i: a view of them is its steps in order."""
+        start, stride = int(self.starts[i]), self.stride
+        stop = start + stride * int(self.lengths[i])
+        return slice(start, stop if stop >= 0 else None, stride)
 
-    def __setitem__(self, i, values):
-        self.values[self.starts[i] : self.starts[i] + self.lengths[i]] = values
+    def __getitem__(self, i: int) -> Rows:
+        return self.values[self._rows_of(i)]
 
-    def __iter__(self):
+    def __setitem__(self, i: int, values: Any) -> None:
+        self.values[self._rows_of(i)] = values
+
+    def __iter__(self) -> Iterator[Rows]:
         return (self[i] for i in range(len(self)))
 
-    def bytes(self):
-        """What each sequence is, in bytes."""
-        data, size = self.values.tobytes(), self.values.itemsize * self.values.shape[1]
-        stops = (size * (self.starts + self.lengths)).tolist()
-        return [data[a:b] for a, b in zip((size * self.starts).tolist(), stops, strict=True)]
+    def take(self, idx: Any) -> "Sequences":
+        return Sequences(self.values, self.starts[idx], self.lengths[idx], self.stride)
 
-    def take(self, rows):
-        return Sequences(self.values, self.starts[rows], self.lengths[rows], self.stride)
-
-    def reversed(self):
+    def reversed(self) -> "Sequences":
         """The same, each read from its last step to its first."""
         ends = self.starts + self.stride * (self.lengths - 1)
         return Sequences(self.values, ends, self.lengths, -self.stride)
 
-    def of(self, values):
+    def of(self, values: Any) -> "Sequences":
         """Other values of the same steps, row for row."""
         return Sequences(values, self.starts, self.lengths, self.stride)
 
-    def rows(self):
+    def rows(self) -> Integers:
         """Row numbers of all steps, sequence by sequence."""
         offsets = np.arange(self.lengths.sum()) - np.repeat(starts_of(self.lengths), self.lengths)
         return np.repeat(self.starts, self.lengths) + self.stride * offsets
 
-    def longest_first(self):
-        """Row numbers, longest sequence first."""
+    def longest_first(self) -> Integers:
+        """Numbers of the sequences, the longest first."""
         return np.argsort(-self.lengths, kind="stable")
 
-    def steps(self, run):
-        """The inputs of a run, (steps, D, n), where the sequences are sorted longest first."""
-        times = np.arange(run.start, run.start + run.steps)[:, None]
-        if run.ends and run.ends[0][0] < run.steps:  # what ends within repeats its last step
-            times = np.minimum(times, self.lengths[: run.n] - 1)
-        rows = self.starts[: run.n] + self.stride * times
+    def steps(self, segment: Segment) -> Steps:
+        """Inputs of a segment, (steps, D, n), where the sequences are sorted longest first."""
+        times = np.arange(segment.start, segment.start + segment.steps)[:, None]
+        if segment.ends and segment.ends[0][0] < segment.steps:  # padding repeats the last input
+            times = np.minimum(times, self.lengths[: segment.n] - 1)
+        rows = self.starts[: segment.n] + self.stride * times
         return self.values.take(rows, axis=0).transpose(0, 2, 1)
 
-    def put(self, run, values):
-        """Write the real steps of a run, given as (steps, D, width)."""
-        for steps, first, last in run.spans:
-            times = np.arange(run.start, run.start + steps)[:, None]
+    def put(self, segment: Segment, values: Steps) -> None:
+        """Write the steps of a segment but its padding, given as (steps, D, width)."""
+        for steps, first, last in segment.spans:
+            times = np.arange(segment.start, segment.start + steps)[:, None]
             rows = self.starts[first:last] + self.stride * times
             self.values[rows] = values[:steps, :, first:last].transpose(0, 2, 1)
 
-    def runs(self, *, longest=None, exact=False):
+    def segments(self, *, longest: int | None = None, exact: bool = False) -> Iterator[Segment]:
         """Cut the time of a batch, sorted longest first, where its width changes.
 
-        No run has more than `longest` steps; none goes on where a sequence ends if `exact`.
+        No segment has more than `longest` steps. If `exact`, none has padding.
         """
         groups, n = [], len(self)  # of equal lengths, shortest first: length, first, last
         for length, group in groupby(reversed(self.lengths.tolist())):
@@ -136,10 +143,10 @@ class Sequences:
                 length, first, last = groups[k]
                 ends.append((length - start, first, last))
                 k += 1
-            yield Run(start, stop - start, n, width_of(n), tuple(ends))
+            yield Segment(start, stop - start, n, width_of(n), tuple(ends))
 
 
-def width_of(n):
+def width_of(n: int) -> int:
     """Columns of an array that holds n sequences.
 
     Not a multiple of 1024: rows 4 kB apart share lines of the first cache, and products with them
@@ -149,15 +156,23 @@ def width_of(n):
     return width + COLUMNS if width and width % 1024 == 0 else width
 
 
-def present_steps(steps):
-    """Which steps are there; None for all of them. A step whose features are all NaN is absent."""
+def widen(columns: Columns, width: int) -> Columns:
+    """The same columns, and zeros up to a width."""
+    wide = np.zeros((*columns.shape[:-1], width), columns.dtype)
+    wide[..., : columns.shape[-1]] = columns
+    return wide
+
+
+def present_steps(steps: Rows) -> Booleans | None:
+    """Which steps are present, None for all: not those whose features are all NaN."""
     return None if is_finite(steps) else ~np.isnan(steps).all(axis=1)
 
 
-def is_finite(values):
+def is_finite(values: Floats) -> bool:
     """Whether no value is infinite or NaN, at the cost of a sum of squares where it can tell."""
     return isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 
 
-def starts_of(lengths):
+def starts_of(lengths: Integers) -> Integers:
+    """Where each sequence starts if they stand one below the other."""
     return np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.intp)

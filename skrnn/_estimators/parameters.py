@@ -1,11 +1,282 @@
-"""The parts of the docstrings that the estimators share."""
+"""The parameters of the estimators: constraints, documentation, and what excludes what."""
 
+import inspect
 import textwrap
+from functools import update_wrapper
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+from skrnn._compat import Interval, StrOptions
+from skrnn._nn.cells import CELLS
+from skrnn._nn.pooling import READOUTS
+from skrnn._training.optimizers import OPTIMIZERS
+from skrnn._training.schedules import SCHEDULES
+
+
+class Parameter(NamedTuple):
+    """What values are valid, and the parameter's documentation; its default is the signature's."""
+
+    constraints: list[Any]
+    type: str
+    text: str
+
+
+PARAMETERS = {
+    "cell": Parameter(
+        [StrOptions(set(CELLS))],
+        '{"rnn_tanh", "rnn_relu", "gru", "lstm"}',
+        """
+        The recurrence [1]_ [2]_ [3]_.
+        """,
+    ),
+    "hidden_layer_sizes": Parameter(
+        ["array-like", Interval(Integral, 1, None, closed="left")],
+        "int or array-like of int",
+        """
+        Units of each recurrent layer; layers are stacked. An int is one layer.
+        """,
+    ),
+    "bidirectional": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether every layer also reads each sequence backward [7]_, with weights of its own; the
+        next layer reads the states of both directions. Excludes `bptt_steps`, `step` and
+        `forecast`.
+        """,
+    ),
+    "readout": Parameter(
+        [StrOptions(set(READOUTS))],
+        '{"last", "mean", "max", "step"}',
+        """
+        Pooling of the hidden states for the output: the state after the last step (of both
+        directions, the final state of each), the mean of the states over all steps, the greatest
+        value of each unit; or, with "step", no pooling: one target and one output per step.
+        """,
+    ),
+    "initial_state": Parameter(
+        [StrOptions({"zeros", "normal", "learned"})],
+        '{"zeros", "normal", "learned"}',
+        """
+        The state before the first step: zero; drawn for each batch in `fit`, normal with standard
+        deviation 0.1, and zero at predict; or a parameter of each layer that is learned.
+        """,
+    ),
+    "dropout": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        """
+        Probability, in [0, 1), that a unit's state is dropped on its way to the next layer or to
+        the readout, in `fit` alone; one mask per sequence, shared by all its steps [8]_.
+        """,
+    ),
+    "categorical_features": Parameter(
+        ["array-like", None],
+        "array-like of {bool, int, str} or None",
+        """
+        Which of the D features per step are integer codes: a mask of D booleans, their numbers, or
+        their names where sequences are frames. Each code is replaced by a vector that is learned
+        [9]_. Codes that did not occur at fit share one, which is zero.
+        """,
+    ),
+    "embedding_dim": Parameter(
+        ["array-like", Interval(Integral, 1, None, closed="left")],
+        "int or array-like of int",
+        """
+        Length of the vectors that embed codes; an int for all `categorical_features`, or one for
+        each.
+        """,
+    ),
+    "features_per_step": Parameter(
+        [Interval(Integral, 1, None, closed="left"), None],
+        "int or None",
+        """
+        Features D per step where X is a table of two dimensions: its rows are then p / D steps of D
+        features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+        """,
+    ),
+    "alpha": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """
+        Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases, embeddings and
+        initial states are free. With solver "adamw" it is not part of the loss: every update
+        subtracts `alpha` times the learning rate times the weights. With fewer than a few hundred
+        sequences more is often better: try 0.001.
+        """,
+    ),
+    "solver": Parameter(
+        [StrOptions({*OPTIMIZERS, "lbfgs"})],
+        '{"adam", "adamw", "rmsprop", "sgd", "lbfgs"}',
+        """
+        Adam [4]_; Adam with decoupled weight decay [10]_; RMSprop [11]_; stochastic gradient
+        descent with momentum; or L-BFGS [12]_, for small data: each of its iterations, called
+        epochs elsewhere, takes all sequences, at least once, and its vectors are float64. L-BFGS
+        ignores learning rate, `batch_size` and `max_grad_norm`, and refuses `partial_fit`,
+        `early_stopping`, `bptt_steps`, `dropout` and `initial_state="normal"`.
+        """,
+    ),
+    "learning_rate_init": Parameter(
+        [Interval(Real, 0, None, closed="neither")],
+        "float",
+        """
+        Learning rate of the first epoch.
+        """,
+    ),
+    "learning_rate": Parameter(
+        [StrOptions(set(SCHEDULES))],
+        '{"constant", "invscaling", "adaptive", "cosine"}',
+        """
+        Learning rate of the epochs t = 1, 2, ..., which `warm_start` and `partial_fit` continue to
+        count. "invscaling" is `learning_rate_init / t ** power_t`. "adaptive" is divided by 5
+        whenever training would stop by `tol`, until it is below 1e-6. "cosine" falls to 0 along
+        half a cosine over `max_iter` epochs, and then starts anew [13]_.
+        """,
+    ),
+    "power_t": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """
+        Exponent of `learning_rate="invscaling"`.
+        """,
+    ),
+    "batch_size": Parameter(
+        [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        'int or "auto"',
+        """
+        Sequences per batch; "auto" is 32, or all if there are fewer.
+        """,
+    ),
+    "max_iter": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        """
+        Maximum number of epochs.
+        """,
+    ),
+    "max_grad_norm": Parameter(
+        [Interval(Real, 0, None, closed="neither"), None],
+        "float or None",
+        """
+        Gradients whose L2 norm, over all weights together, is larger are scaled down to it [5]_.
+        None does not clip.
+        """,
+    ),
+    "bptt_steps": Parameter(
+        [Interval(Integral, 1, None, closed="left"), None],
+        "int or None",
+        """
+        Steps that the gradient goes back over (truncated backpropagation through time [6]_), which
+        also bounds the memory. For the readout "last" they are those at the end of each sequence;
+        earlier steps are read, but not learned from. For the others, sequences are learned from in
+        windows of so many steps, each starting at the state that the previous one left. None goes
+        back over all steps.
+        """,
+    ),
+    "shuffle": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether to draw new batches every epoch. If so, the result depends neither on the order of
+        the sequences nor on whether one is repeated or weighted. If not, the order is the user's.
+        """,
+    ),
+    "momentum": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        """
+        Momentum of solver "sgd", in [0, 1).
+        """,
+    ),
+    "nesterovs_momentum": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether the momentum of solver "sgd" is Nesterov's.
+        """,
+    ),
+    "beta_1": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        """
+        Decay of the first moment in solvers "adam" and "adamw".
+        """,
+    ),
+    "beta_2": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        """
+        Decay of the second moment in solvers "adam", "adamw" and "rmsprop".
+        """,
+    ),
+    "epsilon": Parameter(
+        [Interval(Real, 0, None, closed="neither")],
+        "float",
+        """
+        Added to the root of the second moment in solvers "adam", "adamw" and "rmsprop".
+        """,
+    ),
+    "tol": Parameter(
+        [Interval(Real, 0, None, closed="left")],
+        "float",
+        """
+        Minimum improvement of the loss, or of the validation score with `early_stopping`, that
+        counts as one. Solver "lbfgs" stops when no entry of the gradient is larger.
+        """,
+    ),
+    "n_iter_no_change": Parameter(
+        [Interval(Integral, 1, None, closed="left")],
+        "int",
+        """
+        Number of epochs without an improvement of more than `tol` after which training stops. Not
+        used by solver "lbfgs".
+        """,
+    ),
+    "early_stopping": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether to hold out a part of the training data, stop when its score (accuracy or R^2) no
+        longer improves, and restore the weights of the best epoch.
+        """,
+    ),
+    "validation_fraction": Parameter(
+        [Interval(Real, 0, 1, closed="neither")],
+        "float",
+        """
+        Fraction of the training data to hold out with `early_stopping`, in (0, 1); stratified by
+        class, or whole `groups` where `fit` gets them. With `shuffle=False` it is the last part, as
+        for sequences in order of time. Not used where `fit` gets `X_val`.
+        """,
+    ),
+    "warm_start": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether `fit` resumes where the previous fit stopped, the optimiser's state included.
+        """,
+    ),
+    "random_state": Parameter(
+        ["random_state"],
+        "int, RandomState instance or None",
+        """
+        Draws the initial weights, the validation part and the batches. An int gives the same bits
+        in every fit.
+        """,
+    ),
+    "verbose": Parameter(
+        ["verbose"],
+        "bool or int",
+        """
+        Whether to print the loss of every epoch.
+        """,
+    ),
+}
 
 SUMMARY = """
-Recurrent layers read each sequence step by step; a dense layer on what the readout takes of their
-states gives the output, one a sequence or one a step. Trained by backpropagation through time, with
-the gradient clipped by its L2 norm, on sequences of any and of different lengths.
+Recurrent layers read each sequence step by step; a linear layer on their pooled hidden states gives
+the output, one per sequence or one per step. Trained by backpropagation through time, with the
+gradient clipped by its L2 norm, on sequences of any and of different lengths.
 
 X may be a table (n, p) whose rows are flattened sequences, an array (n, T, D) of n sequences of T
 steps of D features, or a list, object array or Series of n sequences, each (T_i, D) or (T_i,), as
@@ -14,115 +285,22 @@ nothing. The kind of container seen at fit, table or sequences, is kept. The dty
 the arithmetic: float32 in, float32 throughout.
 """
 
-PARAMETERS = """
-cell : {"rnn_tanh", "rnn_relu", "gru", "lstm"}, default="gru"
-    The recurrence [1]_ [2]_ [3]_.
-hidden_layer_sizes : int or array-like of int, default=(64,)
-    Units of each recurrent layer; layers are stacked. An int is one layer.
-bidirectional : bool, default=False
-    Whether every layer also reads each sequence from its own end to its start [7]_, with weights of
-    its own, and hands on both states. Excludes `bptt_steps`, `step` and `forecast`.
-readout : {"last", "mean", "max", "step"}, default="last"
-    What the outputs are read from: the state after the last step (of both directions, the final
-    state of each), the mean of the states over all steps, the greatest value of each unit; or, with
-    "step", the state after every step, for one target and one output a step.
-initial_state : {"zeros", "normal", "learned"}, default="zeros"
-    The state before the first step: zero; drawn for each batch in `fit`, normal with standard
-    deviation 0.1, and zero at predict; or a parameter of each layer.
-dropout : float, default=0.0
-    Probability, in [0, 1), that a state is dropped on its way to the next layer or to the readout,
-    in `fit` alone; one mask a sequence, the same at all its steps [8]_.
-categorical_features : array-like of {bool, int, str} or None, default=None
-    Which of the D features of a step are integer codes: a mask of D booleans, their numbers, or
-    their names where sequences are frames. Each code is replaced by a vector that is learned [9]_.
-    Codes that did not occur at fit share one, which is zero.
-embedding_dim : int or array-like of int, default=16
-    Length of these vectors; an int for all categorical features, or one for each.
-features_per_step : int or None, default=None
-    Features D of a time step where X is a table of two dimensions: its rows are then p / D steps of
-    D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
-alpha : float, default=0.0001
-    Strength of the L2 penalty `alpha / 2 * ||W||^2` on the weights; biases, embeddings and initial
-    states are free. With "adamw" it is no part of the loss: every update takes `alpha` times the
-    step size off the weights. With fewer than a few hundred sequences more is often better: try
-    0.001.
-solver : {"adam", "adamw", "rmsprop", "sgd", "lbfgs"}, default="adam"
-    Adam [4]_; Adam with decoupled weight decay [10]_; RMSprop [11]_; stochastic gradient descent
-    with momentum; or L-BFGS [12]_, for small data: each of its iterations, called epochs elsewhere,
-    takes all sequences, at least once, and its vectors are float64. It ignores step size,
-    `batch_size` and `max_grad_norm`, and refuses `partial_fit`, `early_stopping`, `bptt_steps`,
-    `dropout` and `initial_state="normal"`.
-learning_rate_init : float, default=0.005
-    Step size of the first epoch.
-learning_rate : {"constant", "invscaling", "adaptive", "cosine"}, default="constant"
-    Step size of the epochs t = 1, 2, ..., counted on by `warm_start` and `partial_fit`.
-    "invscaling" is `learning_rate_init / t ** power_t`. "adaptive" is divided by 5 whenever
-    training would stop by `tol`, until it is below 1e-6. "cosine" falls to 0 along half a cosine
-    over `max_iter` epochs, and then starts anew [13]_.
-power_t : float, default=0.5
-    Exponent of "invscaling".
-batch_size : int or "auto", default="auto"
-    Sequences a batch; "auto" is 32, or all if there are fewer.
-max_iter : int, default=200
-    Greatest number of epochs.
-max_grad_norm : float or None, default=1.0
-    Gradients whose L2 norm, over all weights together, is larger are scaled down to it [5]_. None
-    does not clip.
-bptt_steps : int or None, default=None
-    Steps that the gradient goes back over (truncated backpropagation through time [6]_), which also
-    bounds the memory. For the readout "last" they are those at the end of each sequence; what comes
-    before is read, but saves the way back. For the others, sequences are learned from in windows of
-    so many steps, each from the state that the one before left. None goes back over all steps.
-shuffle : bool, default=True
-    Whether to draw new batches each epoch. If so, the result depends on neither the order of the
-    sequences nor on whether one is repeated or weighted. If not, the order is the user's.
-momentum : float, default=0.9
-    Momentum of "sgd", in [0, 1).
-nesterovs_momentum : bool, default=True
-    Whether the momentum is Nesterov's; only for "sgd".
-beta_1 : float, default=0.9
-    Decay of the first moment; only for "adam" and "adamw".
-beta_2 : float, default=0.999
-    Decay of the second moment; only for "adam", "adamw" and "rmsprop".
-epsilon : float, default=1e-8
-    Added to the root of the second moment; only for "adam", "adamw" and "rmsprop".
-tol : float, default=1e-4
-    The loss, or the validation score, must get better by more than this ...
-n_iter_no_change : int, default=20
-    ... within this many epochs, or training stops. "lbfgs" stops when no entry of the gradient is
-    larger than `tol`.
-early_stopping : bool, default=False
-    Whether to set a part of the training data aside, stop when its score (accuracy or R^2) no
-    longer rises, and restore the weights of the best epoch.
-validation_fraction : float, default=0.1
-    Size of that part, in (0, 1); stratified by class, or whole `groups` where `fit` gets them. With
-    `shuffle=False` it is the last part, as for sequences in order of time. Not used where `fit`
-    gets `X_val`.
-warm_start : bool, default=False
-    Whether `fit` goes on where the fit before stopped, the optimiser's state included.
-random_state : int, RandomState instance or None, default=None
-    Draws the initial weights, the validation part and the batches. An int gives the same bits at
-    every fit.
-verbose : bool or int, default=False
-    Whether to print the loss of every epoch.
-"""
-
 ATTRIBUTES = """
 n_features_in_ : int
-    Columns p of a table; features D of a step for sequences.
+    Columns p of a table; features D per step for sequences.
 feature_names_in_ : ndarray of shape (n_features_in,)
     Names of the columns, where X is a frame or holds frames, and they are all strings.
 n_outputs_ : int
-    Outputs of the net: one a column of y, a class (two classes have one) or a quantile.
+    Outputs of the net: one per column of y, per class (two classes have one) or per quantile.
 n_iter_ : int
-    Epochs in all.
+    Number of epochs.
 weights_ : dict of str to ndarray
     The weights: for layer 0 `W_xh_0` (G H, D), `W_hh_0` (G H, H), `b_h_0` (G H,) and, for "gru",
     `b_hn_0` (H,); likewise for the layers above; `W_ho` (K, H) and `b_o` (K,). G gates one below
     the other: r, z, n for "gru"; i, f, g, o for "lstm". If `bidirectional`, the same once more with
-    `_reverse` at the end of the names, and 2 H columns for what reads both halves. With a learned
-    initial state, `h0_0` (H,) and for "lstm" `c0_0` (H,). For the first categorical feature `E_0`
-    (codes + 1, dimension), whose last row is that of unknown codes, for the second `E_1`.
+    `_reverse` at the end of the names, and 2 H columns for what reads both directions. With a
+    learned initial state, `h0_0` (H,) and for "lstm" `c0_0` (H,). For the first categorical feature
+    `E_0` (codes + 1, dimension), whose last row is that of unknown codes, for the second `E_1`.
 categories_ : list of ndarray, or None
     The codes of every categorical feature, sorted: `E_0[k]` is the vector of `categories_[0][k]`.
     None if there are no categorical features.
@@ -130,18 +308,18 @@ loss_ : float
     Loss of the last epoch, averaged over its batches, the penalty included but for "adamw"; with
     "lbfgs" the loss at its end.
 loss_curve_ : list of float
-    Loss of every epoch.
+    Loss of every epoch; after more than 1 000 calls of `partial_fit`, of the last 1 000.
 best_loss_ : float or None
-    Least loss of an epoch; None with `early_stopping`.
+    Minimum loss of an epoch; None with `early_stopping`.
 grad_norm_curve_ : list of float
     L2 norm of the gradient before clipping, averaged over the batches of every epoch; with "lbfgs"
-    the norm at its end.
+    the norm at its end. As long as `loss_curve_`.
 validation_scores_ : list of float or None
     Score on the validation part after every epoch, with `early_stopping`.
 best_validation_score_ : float or None
-    The greatest of them.
+    Maximum of `validation_scores_`; None without `early_stopping`.
 best_epoch_ : int or None
-    The epoch that had it, from 1 on, whose weights were kept.
+    The epoch of the best validation score, from 1 on, whose weights were kept.
 """
 
 REFERENCES = """
@@ -168,14 +346,84 @@ REFERENCES = """
 """
 
 
-def document(cls):
+def constraints() -> dict[str, Any]:
+    """Constraints of all parameters, as scikit-learn wants them."""
+    return {name: parameter.constraints for name, parameter in PARAMETERS.items()}
+
+
+def document(cls: Any) -> Any:
     """Fill the shared parts into the docstring of a class."""
+    signature = inspect.signature(cls.__init__).parameters
+    parameters = "\n".join(
+        f"{name} : {parameter.type}, default={_as_text(signature[name].default)}\n"
+        + textwrap.indent(textwrap.dedent(parameter.text).strip(), "    ")
+        for name, parameter in PARAMETERS.items()
+    )
     parts = {
         "summary": SUMMARY,
-        "parameters": PARAMETERS,
+        "parameters": parameters,
         "attributes": ATTRIBUTES,
         "references": REFERENCES,
     }
     filled = {name: textwrap.indent(text.strip(), "    ").strip() for name, text in parts.items()}
     cls.__doc__ = cls.__doc__.format(**filled)
     return cls
+
+
+def _as_text(default: Any) -> str:
+    return f'"{default}"' if isinstance(default, str) else repr(default)
+
+
+def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
+    """Set what an `__init__` was given, by its `locals()`."""
+    for name, value in given.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+# What excludes what ---------------------------------------------------------------------------
+
+VALID_WITH_LBFGS: dict[str, tuple[Any, ...]] = {
+    "early_stopping": (False,),
+    "bptt_steps": (None,),
+    "dropout": (0.0,),
+    "initial_state": ("zeros", "learned"),
+}
+
+
+def check_combinations(params: Any) -> None:
+    """Refuse parameters that exclude each other."""
+    if params.solver == "lbfgs":
+        for name, valid in VALID_WITH_LBFGS.items():
+            value = getattr(params, name)
+            if value not in valid:
+                raise ValueError(
+                    f'{name}={value!r} is not supported by solver="lbfgs", which needs one loss '
+                    f"and its exact gradient: take another solver, or leave {name} at {valid[0]!r}."
+                )
+    if params.bidirectional and params.bptt_steps is not None:
+        raise ValueError(
+            f"bptt_steps={params.bptt_steps} and bidirectional=True exclude each other: what is "
+            "read backward starts at the end of the sequence, not at the end of a window. Set "
+            "bptt_steps=None or bidirectional=False."
+        )
+
+
+class UnavailableError(AttributeError, ValueError):
+    """A method that parameters rule out; `hasattr` is False, which scikit-learn goes by."""
+
+
+class unavailable_with_lbfgs:  # noqa: N801
+    """Decorator of a method that goes over the data batch by batch."""
+
+    def __init__(self, method: Any):
+        self.method = method
+        update_wrapper(self, method)
+
+    def __get__(self, estimator: Any, owner: Any = None) -> Any:
+        if estimator is not None and estimator.solver == "lbfgs":
+            raise UnavailableError(
+                f'{self.method.__name__} is not supported by solver="lbfgs", which needs all of '
+                "the data at once: take another solver, or fit."
+            )
+        return self.method.__get__(estimator, owner)

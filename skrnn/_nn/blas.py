@@ -1,7 +1,6 @@
-"""BLAS as the core needs it: on one thread, and accumulating in place."""
+"""Matrix products that are added in place."""
 
-import os
-import threading
+from collections.abc import Callable
 from ctypes import (
     CFUNCTYPE,
     PYFUNCTYPE,
@@ -13,82 +12,22 @@ from ctypes import (
     py_object,
     pythonapi,
 )
-from functools import cache, cached_property, partial
+from functools import partial
+from typing import Any
 
 import numpy as np
-from scipy.linalg import cython_blas  # loads SciPy's own OpenBLAS before a controller looks
-from threadpoolctl import ThreadpoolController
+from scipy.linalg import cython_blas
+
+from skrnn._typing import Floats
 
 
-@cache
-def _pools():
-    return ThreadpoolController().select(user_api="blas").lib_controllers
-
-
-def _set_threads(pool, count):
-    """Set the threads of a pool, from whatever thread.
-
-    threadpoolctl 3.8 ignores all but the first thread that set OpenBLAS's count; the count belongs
-    to the process all the same.
-    """
-    getattr(pool, "_real_set_num_threads", pool.set_num_threads)(count)
-
-
-class _OneThread:
-    """Re-entrant guard: the first to enter saves BLAS's thread counts, the last restores them.
-
-    The counts belong to the process, not to a Python thread, so calls that overlap in several
-    threads share one guard: each with a limit of its own would restore the other's limit of one.
-    """
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._depth = 0
-        self._counts = []
-
-    def __enter__(self):
-        with self._lock:
-            if self._depth == 0:
-                self._counts = [pool.get_num_threads() for pool in _pools()]
-                for pool in _pools():
-                    _set_threads(pool, 1)
-            self._depth += 1
-
-    def __exit__(self, *error):
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                self._restore()
-
-    def _restore(self):
-        for pool, count in zip(_pools(), self._counts, strict=True):
-            _set_threads(pool, count)
-
-    @property
-    def outside(self):
-        """Threads that BLAS has outside of the guard, in each of its pools."""
-        return min(self._counts, default=1)
-
-    def forget(self):
-        """Start afresh in a forked child, where no other thread survives to leave the guard."""
-        if self._depth:
-            self._restore()
-        self.__init__()
-
-
-one_thread = _OneThread()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=one_thread.forget)
-
-
-@cache
-def _gemm(dtype):
+def _find_gemm(name: str) -> Any:
     """BLAS's gemm, by the address that SciPy publishes for Cython.
 
     Called so, it adds in place and other threads run meanwhile, which they do not with
     `scipy.linalg.blas`. None where BLAS's integers are not C's.
     """
-    capsule = cython_blas.__pyx_capi__["sgemm" if dtype == np.float32 else "dgemm"]
+    capsule = cython_blas.__pyx_capi__[name]
     signature = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))(capsule)
     if signature.split(b", ")[2] != b"int *":
         return None
@@ -96,19 +35,18 @@ def _gemm(dtype):
     return CFUNCTYPE(None)(find(capsule, signature))
 
 
+GEMM = {np.dtype(np.float32): _find_gemm("sgemm"), np.dtype(np.float64): _find_gemm("dgemm")}
+
+
 class ProductSum:
     """A sum of products, added to what is in `total` (m, n), whose rows are contiguous."""
 
-    def __init__(self, total):
-        self._total, self._gemm = total, _gemm(total.dtype)
+    def __init__(self, total: Floats):
+        self._total, self._gemm = total, GEMM[total.dtype]
+        constants = np.array(b"T"), np.array(b"N"), np.ones((), total.dtype), total
+        self._constants = *map(_pointer, constants), _leading(total)
 
-    @cached_property
-    def _constants(self):
-        one = np.ones((), self._total.dtype)
-        constants = np.array(b"T"), np.array(b"N"), one, self._total
-        return *map(_pointer, constants), _leading(self._total)
-
-    def adder(self, a, blocks):
+    def adder(self, a: Floats, blocks: Floats) -> Callable[[int], None]:
         """Return a function of t that adds a @ blocks[t].T, with a (m, k) and blocks (T, n, k).
 
         It reads what they hold when it is called. Neighbours in a row have to be so in memory.
@@ -121,32 +59,32 @@ class ProductSum:
         n, m, k = (byref(c_int(size)) for size in (blocks.shape[1], *a.shape))
         first, stride = _address(blocks), blocks.strides[0]
         b, ld_b, ld_a = c_void_p(first), _leading(blocks), _leading(a)
-        b.kept = blocks
+        b.kept = blocks  # type: ignore[attr-defined]
         arguments = *transposes, n, m, k, one, b, ld_b, _pointer(a), ld_a, one, total, ld_total
 
-        def add(t):
+        def add(t: int) -> None:
             b.value = first + t * stride
             gemm(*arguments)
 
         return add
 
 
-def _address(values):
-    """Where they are in memory."""
+def _address(values: Any) -> int:
+    """Where an array is in memory."""
     return values.__array_interface__["data"][0]
 
 
-def _pointer(values):
-    """To where they are in memory, which is kept as long as the pointer; ready to be passed."""
+def _pointer(values: Any) -> Any:
+    """Point to an array, ready to be passed, and keep it as long as the pointer."""
     first = c_char.from_address(_address(values))
-    first.kept = values
+    first.kept = values  # type: ignore[attr-defined]
     return byref(first)
 
 
-def _leading(values):
+def _leading(values: Any) -> Any:
     """BLAS's leading dimension: from one row to the next."""
     return byref(c_int(values.strides[-2] // values.itemsize))
 
 
-def _add_product(total, a, blocks, t):
+def _add_product(total: Floats, a: Floats, blocks: Floats, t: int) -> None:
     total += np.dot(a, blocks[t].T)

@@ -1,96 +1,106 @@
-"""Losses and their gradients, in raw space, each with its link.
+"""Losses and their gradients in raw space, each with its link.
 
 y and o are columns, (K, B), of one dtype but for numbers of classes; weight (B,), or (K, B) where
-outputs have weights of their own. A row's loss is the sum over its outputs, and a batch's the
-weighted sum over its rows. `value_and_gradient` returns it with dL/do, in one pass; `inverse_link`
-turns raw outputs (n, K) into what is predicted.
+outputs have weights of their own. The loss of a sample is the sum over its outputs, and that of a
+batch the weighted sum over its samples. `value_and_gradient` returns it with dL/do, in one pass.
+Elsewhere outputs and targets are rows, (n, K), and weight is (n,).
 
 A loss is made by `LOSSES[name](**settings)`; `settings` of the class names the parameters of the
 estimator that it takes.
 """
 
+from typing import Any, ClassVar
+
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, log_expit, log_softmax
+
+from skrnn._typing import Columns, Floats, Rows
 
 
-class RegressionLoss:
-    """What losses of real targets share, unless they say otherwise: y standardised, and no link.
+class Loss:
+    """Value and gradient in raw space, initial outputs, and the link."""
 
-    In `units` and `start` the targets are rows: y (n, K), weight (n,).
-    """
+    settings: ClassVar[tuple[str, ...]] = ()
 
-    settings = ()
-    lower = -np.inf  # no target may be less
-    outputs_per_target = 1
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
+        raise NotImplementedError
 
-    @staticmethod
-    def units(y, weight):
-        """Shift and scale of each target: the loss gets (y - shift) / scale."""
-        return mean_and_scale(y, weight)
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
+        """Constant outputs (n_outputs,) to begin with, for targets as the loss takes them."""
+        raise NotImplementedError
 
-    def start(self, y, weight):
-        """Constant outputs to begin with, (K,), for y in these units."""
-        return np.zeros(y.shape[1])
-
-    def inverse_link(self, o):
+    def inverse_link(self, o: Rows) -> Rows:
+        """What raw outputs predict."""
         return o
 
-    def scored(self, predicted):
-        """Which of the predictions (n, K) a score holds against the targets."""
+
+class RegressionLoss(Loss):
+    """A loss of real targets; y is standardised and there is no link, unless it says otherwise."""
+
+    lower: ClassVar[float] = -np.inf  # no target may be less
+    outputs_per_target = 1
+
+    def units(self, y: Rows, weight: Floats) -> tuple[Floats, Floats]:
+        """Shift and scale of each target: the loss is given (y - shift) / scale."""
+        return mean_and_scale(y, weight)
+
+    def start(self, y, weight, n_outputs):
+        return np.zeros(n_outputs)
+
+    def scored(self, predicted: Rows) -> Rows:
+        """Which of the predictions a score compares with the targets."""
         return predicted
 
 
 class SquaredError(RegressionLoss):
-    """(o - y)^2 / 2."""
+    """(o - y)^2 / 2, of derivative o - y."""
 
-    @staticmethod
-    def value_and_gradient(y, o, weight):
+    def value_and_gradient(self, y, o, weight):
         error = o - y
         d_o = weight * error
         return 0.5 * np.vdot(d_o, error), d_o
 
 
 class AbsoluteError(RegressionLoss):
-    """|o - y|."""
+    """|o - y|, of derivative sign(o - y)."""
 
-    @staticmethod
-    def value_and_gradient(y, o, weight):
+    def value_and_gradient(self, y, o, weight):
         error = o - y
         d_o = weight * np.sign(error)
         return np.vdot(d_o, error), d_o
 
-    def start(self, y, weight):
+    def start(self, y, weight, n_outputs):
         return weighted_quantiles(y, weight, 0.5)
 
 
 class Huber(RegressionLoss):
-    """(o - y)^2 / 2 up to |o - y| = 1.35, and linear from there (Huber 1964)."""
+    """(o - y)^2 / 2 up to |o - y| = 1.35, and linear from there (Huber 1964).
 
-    threshold = 1.35  # standard deviations of the target
+    Its derivative is the error clipped, e, and its value e (o - y - e / 2).
+    """
 
-    @classmethod
-    def value_and_gradient(cls, y, o, weight):
+    threshold = 1.35  # standard deviations of the target: 95 % efficient for normal errors
+
+    def value_and_gradient(self, y, o, weight):
         error = o - y
-        slope = error.clip(-cls.threshold, cls.threshold)
-        d_o = weight * slope
-        return np.vdot(d_o, error - 0.5 * slope), d_o
+        clipped = error.clip(-self.threshold, self.threshold)
+        d_o = weight * clipped
+        return np.vdot(d_o, error - 0.5 * clipped), d_o
 
 
 class Poisson(RegressionLoss):
-    """exp(o) - y o: the log-likelihood of counts of mean exp(o), but for its sign and a constant.
+    """exp(o) - y o: the negative log-likelihood of counts of mean exp(o), up to a constant.
 
     Nelder & Wedderburn (1972). The unit of y is its mean, so that outputs start at log(1) = 0.
     """
 
     lower = 0.0
 
-    @staticmethod
-    def value_and_gradient(y, o, weight):
+    def value_and_gradient(self, y, o, weight):
         mean = np.exp(o)
         return (weight * (mean - y * o)).sum(), weight * (mean - y)
 
-    @staticmethod
-    def units(y, weight):
+    def units(self, y, weight):
         with np.errstate(over="ignore"):
             mean = np.average(y, axis=0, weights=weight)
         if not ((mean > 0) & (mean < np.inf)).all():
@@ -107,23 +117,24 @@ class Poisson(RegressionLoss):
 class Quantile(RegressionLoss):
     """max(q (y - o), (q - 1) (y - o)), the pinball loss (Koenker & Bassett 1978).
 
-    One q for all outputs, or several for one target: o (Q, B), y (1, B). Several are predicted in
-    the order of q and sorted, so that none crosses another (Chernozhukov et al. 2010).
+    Its derivative is 1 - q above y, -q below, and 0 where o is y. One q for all outputs, or several
+    for one target: o (Q, B), y (1, B). Several are predicted in the order of q and sorted, so that
+    they never cross (Chernozhukov et al. 2010).
     """
 
     settings = ("quantile",)
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: Any = 0.5):
         self.quantile = _read_quantiles(quantile)
         self.outputs_per_target = len(self.quantile)
 
     def value_and_gradient(self, y, o, weight):
         q = np.array(self.quantile, o.dtype)[:, None]
         error = o - y
-        d_o = weight * (np.heaviside(error, q) - q)  # 0 where o is y
+        d_o = weight * (np.heaviside(error, q) - q)
         return np.vdot(d_o, error), d_o
 
-    def start(self, y, weight):
+    def start(self, y, weight, n_outputs):
         return weighted_quantiles(y, weight, self.quantile)
 
     def inverse_link(self, o):
@@ -131,7 +142,7 @@ class Quantile(RegressionLoss):
         return np.sort(self._of_targets(o), axis=-1)[..., rank].reshape(o.shape)
 
     def scored(self, predicted):
-        """The middle quantile, of two in the middle the lesser one."""
+        """The middle quantile, the lower one of two in the middle."""
         middle = np.argsort(self.quantile)[(self.outputs_per_target - 1) // 2]
         return self._of_targets(predicted)[..., middle]
 
@@ -139,25 +150,94 @@ class Quantile(RegressionLoss):
         return o.reshape(*o.shape[:-1], -1, self.outputs_per_target)
 
 
-class BinaryLogLoss:
-    """One logit for each output, y in {0, 1}: two classes, or the labels of a multilabel target."""
+class ClassificationLoss(Loss):
+    """A loss of labels: which kinds of target it takes, and what its outputs mean."""
 
-    @staticmethod
-    def value_and_gradient(y, o, weight):
-        # log(1 + exp(o)) - y o
+    kinds: ClassVar[tuple[str, ...]] = ()  # of "binary", "multiclass" and "multilabel"
+
+    def n_outputs(self, n_classes: int) -> int:
+        return n_classes
+
+    def encode(self, codes: Rows, dtype: np.dtype) -> Rows:
+        """Targets as the loss takes them, from numbers of classes (n, 1) or indicators (n, K)."""
+        return codes
+
+    def decision(self, raw: Rows) -> Floats:
+        """What `decision_function` returns."""
+        return raw
+
+    def decide(self, raw: Rows) -> Floats:
+        """Numbers of classes (n,), or indicators (n, K)."""
+        raise NotImplementedError
+
+    def probabilities(self, raw: Rows) -> Rows:
+        return self.inverse_link(raw)
+
+    def log_probabilities(self, raw: Rows) -> Rows:
+        raise NotImplementedError
+
+
+class MultilabelLogLoss(ClassificationLoss):
+    """Log-loss of a logit per label, y in {0, 1}: log(1 + exp(o)) - y o.
+
+    Its derivative is sigmoid(o) - y. Outputs start at the log odds of the labels, half a sample
+    being added to either side, so that none is infinite.
+    """
+
+    kinds = ("multilabel",)
+
+    def value_and_gradient(self, y, o, weight):
         value = (weight * (np.logaddexp(0, o) - y * o)).sum()
         return value, weight * (expit(o) - y)
 
-    @staticmethod
-    def inverse_link(o):
+    def start(self, y, weight, n_outputs):
+        ones = (weight.T * y.T).sum(axis=1)
+        return np.log(ones + 0.5) - np.log(weight.sum(axis=0) - ones + 0.5)
+
+    def encode(self, codes, dtype):
+        return codes.astype(dtype)
+
+    def inverse_link(self, o):
         return expit(o)
 
+    def decide(self, raw):
+        return (raw > 0).astype(int)
 
-class MultinomialLogLoss:
-    """Softmax over the outputs; y is the number of the class, (1, B), and weight (B,) or (1, B)."""
+    def log_probabilities(self, raw):
+        return log_expit(raw)
 
-    @staticmethod
-    def value_and_gradient(y, o, weight):
+
+class BinaryLogLoss(MultilabelLogLoss):
+    """The same of two classes, which have one logit: that of the second."""
+
+    kinds = ("binary",)
+
+    def n_outputs(self, n_classes):
+        return 1
+
+    def decision(self, raw):
+        return raw[:, 0]
+
+    def decide(self, raw):
+        return (raw[:, 0] > 0).astype(int)
+
+    def probabilities(self, raw):
+        return np.hstack([expit(-raw), expit(raw)])
+
+    def log_probabilities(self, raw):
+        return log_expit(np.hstack([-raw, raw]))
+
+
+class MultinomialLogLoss(ClassificationLoss):
+    """Log-loss of softmax over the outputs; y is the number of the class, (1, B).
+
+    -log p_y, of derivative p - 1 at y and p elsewhere. Outputs start at the log prior, half a
+    sample being added to each class, so that none has probability zero. weight is (B,) or (1, B).
+    """
+
+    kinds = ("multiclass",)
+
+    def value_and_gradient(self, y, o, weight):
         own = y[0], np.arange(o.shape[1])
         o = o - o.max(axis=0)
         p = np.exp(o)
@@ -166,14 +246,23 @@ class MultinomialLogLoss:
         p[own] -= 1
         return (weight * (np.log(total) - o[own])).sum(), weight * p
 
-    @staticmethod
-    def inverse_link(o):
+    def start(self, y, weight, n_outputs):
+        totals = np.bincount(y[:, 0], weight, minlength=n_outputs)
+        return np.log(totals + 0.5) - np.log(weight.sum() / n_outputs + 0.5)
+
+    def inverse_link(self, o):
         p = np.exp(o - np.maximum.reduce(o, axis=1, keepdims=True))
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
+    def decide(self, raw):
+        return raw.argmax(axis=1)
 
-def mean_and_scale(y, weight):
+    def log_probabilities(self, raw):
+        return log_softmax(raw, axis=1)
+
+
+def mean_and_scale(y: Rows, weight: Floats) -> tuple[Floats, Floats]:
     """Weighted mean and standard deviation of each column; the scale of a constant is 1."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.average(y, axis=0, weights=weight)
@@ -186,15 +275,15 @@ def mean_and_scale(y, weight):
     return mean, np.where(varies, largest * deviation, 1.0)
 
 
-def weighted_quantiles(y, weight, q):
-    """The least value with a share q of the weight at or below it; of each column, for each q."""
+def weighted_quantiles(y: Rows, weight: Floats, q: Any) -> Floats:
+    """The least value with a fraction q of the weight at or below it; per column, for each q."""
     order = y.argsort(axis=0)
     reached = weight[order].cumsum(axis=0) / weight.sum() + 1e-10  # rounding must not miss a tie
     columns = zip(np.take_along_axis(y, order, axis=0).T, reached.T, strict=True)
-    return np.ravel([column[np.searchsorted(share, q)] for column, share in columns])
+    return np.ravel([column[np.searchsorted(fractions, q)] for column, fractions in columns])
 
 
-def _read_quantiles(quantile):
+def _read_quantiles(quantile: Any) -> tuple[float, ...]:
     try:
         q = np.atleast_1d(np.asarray(quantile, dtype=np.float64))
     except (TypeError, ValueError):
@@ -206,15 +295,16 @@ def _read_quantiles(quantile):
     return tuple(q.tolist())
 
 
-REGRESSION_LOSSES = {
+REGRESSION_LOSSES: dict[str, type[RegressionLoss]] = {
     "squared_error": SquaredError,
     "absolute_error": AbsoluteError,
     "huber": Huber,
     "poisson": Poisson,
     "quantile": Quantile,
 }
-LOSSES = {
-    **REGRESSION_LOSSES,
+CLASSIFICATION_LOSSES: dict[str, type[ClassificationLoss]] = {
     "binary_log_loss": BinaryLogLoss,
+    "multilabel_log_loss": MultilabelLogLoss,
     "multinomial_log_loss": MultinomialLogLoss,
 }
+LOSSES: dict[str, type[Loss]] = {**REGRESSION_LOSSES, **CLASSIFICATION_LOSSES}

@@ -1,64 +1,86 @@
-"""Readouts: what of the top layer's states the outputs are read from.
+"""Readouts: pooling of the hidden states.
 
-A readout that pools turns the states of all steps of a sequence into one column. `collect` gets the
-states of a run, h (steps, H, width), run after run, and `pooled` gives the columns (H, width).
-`spread` says where a gradient d of these columns goes within a run: {t: (columns, dL/dh_t)}.
+A readout turns the states of all steps of a sequence into one column. `collect` is given the states
+of a segment, h (steps, H, width), segment after segment, and `pooled` returns the columns (H,
+width). `spread(segment, d)` is the backward pass of a gradient d of these columns: {t: (columns,
+dL/dh_t)}.
 
-In passing, one step at a time, `fold` takes h into the total of `count` (columns,) steps, and
-`value` turns a total into the columns; before the first step, the total is the initial state.
+For inference one step at a time, `fold` adds h to the total of the `count` (columns,) steps so far,
+and `value` turns a total into the columns; before the first step, the total is the initial state.
 """
+
+from typing import ClassVar
 
 import numpy as np
 
+from skrnn._data.sequences import Segment
+from skrnn._typing import Columns, Floats, Integers, StepGradients, Steps
 
-def at_every_step(dh):
-    """A gradient (steps, H, width) of all columns, as `spread` gives one."""
+
+def every_step(dh: Steps) -> StepGradients:
+    """A gradient (steps, H, width) of all columns, as `spread` returns one."""
     return {t: (slice(None), dh_t) for t, dh_t in enumerate(dh)}
 
 
-class Last:
-    """The state after the last step."""
+class Readout:
+    """One column per sequence, of `total` so far."""
 
-    def __init__(self, n_hidden, lengths, width, dtype):
+    per_step: ClassVar[bool] = False  # whether there is one output per step
+
+    def __init__(self, n_hidden: int, lengths: Integers, width: int, dtype: np.dtype):
         self.total = np.zeros((n_hidden, width), dtype)
 
-    def collect(self, run, h):
-        for t, first, last in run.ends:
-            self.total[:, first:last] = h[t - 1, :, first:last]
+    def collect(self, segment: Segment, h: Steps) -> None:
+        raise NotImplementedError
 
-    def pooled(self):
+    def pooled(self) -> Columns:
         return self.total
 
-    def spread(self, run, d):
-        return {t - 1: (slice(a, b), d[:, a:b]) for t, a, b in run.ends}
+    def spread(self, segment: Segment, d: Columns) -> StepGradients:
+        raise NotImplementedError
+
+    @staticmethod
+    def fold(total: Columns, h: Columns, count: Floats) -> Columns:
+        raise NotImplementedError
+
+    @staticmethod
+    def value(total: Columns, count: Floats) -> Columns:
+        return total
+
+
+class Last(Readout):
+    """The state after the last step."""
+
+    def collect(self, segment, h):
+        for t, first, last in segment.ends:
+            self.total[:, first:last] = h[t - 1, :, first:last]
+
+    def spread(self, segment, d):
+        return {t - 1: (slice(a, b), d[:, a:b]) for t, a, b in segment.ends}
 
     @staticmethod
     def fold(total, h, count):
         return h
 
-    @staticmethod
-    def value(total, count):
-        return total
 
-
-class Mean:
-    """The mean of the states over the steps of each sequence."""
+class Mean(Readout):
+    """The mean of the states over the steps: d_h_t = d / T for every t."""
 
     def __init__(self, n_hidden, lengths, width, dtype):
-        self.total = np.zeros((n_hidden, width), dtype)
+        super().__init__(n_hidden, lengths, width, dtype)
         self.count = np.ones(width, dtype)
         self.count[: len(lengths)] = lengths
 
-    def collect(self, run, h):
-        for steps, first, last in run.spans:
+    def collect(self, segment, h):
+        for steps, first, last in segment.spans:
             self.total[:, first:last] += h[:steps, :, first:last].sum(axis=0)
 
     def pooled(self):
         return self.total / self.count
 
-    def spread(self, run, d):
-        share = d / self.count
-        return {t: (slice(0, n), share[:, :n]) for t, n in enumerate(run.running())}
+    def spread(self, segment, d):
+        d_h = d / self.count
+        return {t: (slice(0, n), d_h[:, :n]) for t, n in enumerate(segment.running())}
 
     @staticmethod
     def fold(total, h, count):
@@ -69,43 +91,38 @@ class Mean:
         return total / np.maximum(count, 1)
 
 
-class Max:
-    """The greatest value of each unit over the steps; the first step that has it learns."""
+class Max(Readout):
+    """The greatest value of each unit over the steps; d goes to the first step that has it."""
 
     def __init__(self, n_hidden, lengths, width, dtype):
-        self.total = np.zeros((n_hidden, width), dtype)
+        super().__init__(n_hidden, lengths, width, dtype)
         self.total[:, : len(lengths)] = -np.inf
         self.when = np.full((n_hidden, width), -1)
 
-    def collect(self, run, h):
-        for steps, first, last in run.spans:
-            block, columns = h[:steps, :, first:last], slice(first, last)
-            greatest, when = block.max(axis=0), run.start + block.argmax(axis=0)
-            greater = greatest > self.total[:, columns]
-            np.copyto(self.total[:, columns], greatest, where=greater)
-            np.copyto(self.when[:, columns], when, where=greater)
+    def collect(self, segment, h):
+        for steps, first, last in segment.spans:
+            block, cols = h[:steps, :, first:last], slice(first, last)
+            greatest, when = block.max(axis=0), segment.start + block.argmax(axis=0)
+            greater = greatest > self.total[:, cols]
+            np.copyto(self.total[:, cols], greatest, where=greater)
+            np.copyto(self.when[:, cols], when, where=greater)
 
-    def pooled(self):
-        return self.total
-
-    def spread(self, run, d):
-        d, when = d[:, : run.width], self.when[:, : run.width] - run.start
-        unit, column = np.nonzero((when >= 0) & (when < run.steps))
-        dh = np.zeros((run.steps, *d.shape), d.dtype)
+    def spread(self, segment, d):
+        d, when = d[:, : segment.width], self.when[:, : segment.width] - segment.start
+        unit, column = np.nonzero((when >= 0) & (when < segment.steps))
+        dh = np.zeros((segment.steps, *d.shape), d.dtype)
         dh[when[unit, column], unit, column] = d[unit, column]
-        return at_every_step(dh)
+        return every_step(dh)
 
     @staticmethod
     def fold(total, h, count):
         return np.maximum(np.where(count > 0, total, -np.inf), h, dtype=h.dtype)
 
-    @staticmethod
-    def value(total, count):
-        return total
-
 
 class Step(Last):
-    """The state after every step: one output a step. In passing, that is always the last one."""
+    """The state after every step: one output per step. For inference, that is the last one."""
+
+    per_step = True
 
 
-READOUTS = {"last": Last, "mean": Mean, "max": Max, "step": Step}
+READOUTS: dict[str, type[Readout]] = {"last": Last, "mean": Mean, "max": Max, "step": Step}

@@ -1,206 +1,254 @@
-"""A chain: recurrent layers one on the other, unrolled together over the time of a batch."""
+"""A stack: recurrent layers on top of each other, unrolled together over the time of a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from skrnn._data.sequences import width_of
-from skrnn._nn.pooling import at_every_step
-from skrnn._nn.recurrent import Recurrent, widen
+from skrnn._data.sequences import Segment, Sequences, widen, width_of
+from skrnn._nn.cells import Cell
+from skrnn._nn.pooling import every_step
+from skrnn._nn.recurrent import Recurrent, RecurrentWorkspace, Unrolled
+from skrnn._typing import Columns, State, StepGradients, Steps, Weights
 
-BLOCK_BYTES = 2**21  # inference keeps the steps of a run, and what they need, in cache
+BLOCK_BYTES = 2**21  # inference keeps the steps of a segment, and what they need, in cache
+
+Layers = list[RecurrentWorkspace]
+States = Sequence[State | None]  # of every layer; None is zero
+Collect = Callable[[Segment, Steps], None]
+Above = Callable[[Segment, Steps], StepGradients]
+Send = Callable[[Segment, Steps], None]
 
 
 class Plan(NamedTuple):
-    """How a batch is gone through: its runs, and columns for all of them or for the largest."""
+    """How to unroll over a batch: its segments, and the columns they need.
 
-    runs: Iterable
-    room: int
+    If `keep`, these are the columns of all of them, else of the largest one.
+    """
+
+    segments: Iterable[Segment]
+    n_columns: int
     keep: bool
 
 
 class Input(NamedTuple):
-    """What a chain reads: `read(run)` gives x (steps, D, n).
+    """What a stack reads: `read(segment)` returns x (steps, D, n).
 
     `masks` are those of dropout on the states of every layer but the top one, (H, B) or None.
     """
 
-    read: object
-    masks: list
+    read: Callable[[Segment], Steps]
+    masks: Sequence[Columns | None]
 
 
-class Trail(NamedTuple):
-    """What the way back needs: of each run the run, its arrays, and the states before it."""
+class Tape(NamedTuple):
+    """What the backward pass needs of each segment: itself, its arrays, the states before it."""
 
     plan: Plan
-    runs: list
+    segments: list[tuple[Segment, list[Unrolled], States]]
 
 
-class Chain:
-    """Recurrent layers, the first over sizes[0] inputs; `suffixes` end the names of their weights.
+class Stack:
+    """Recurrent layers, the first over sizes[0] inputs; `suffixes` end their weights' names."""
 
-    States are, for each layer, a list of arrays (H, width), or None where they are zero.
-    """
-
-    def __init__(self, cell, sizes, dtype, suffixes, **settings):
-        self.layers = [Recurrent(cell, D, H, dtype, **settings) for D, H in pairwise(sizes)]
-        self.n_in, self.n_out = sizes[0], sizes[-1]
-        self.dtype = np.dtype(dtype)
+    def __init__(
+        self,
+        cell: type[Cell],
+        sizes: Sequence[int],
+        dtype: np.dtype,
+        suffixes: Sequence[str],
+        *,
+        learned_start: bool = False,
+    ):
+        self.layers = [
+            Recurrent(cell, D, H, learned_start=learned_start) for D, H in pairwise(sizes)
+        ]
+        self.n_in, self.n_out, self.dtype = sizes[0], sizes[-1], dtype
         self._names = [
-            {name: name + suffix for name in layer.shapes}
+            {name: name + suffix for name in layer.parameters}
             for layer, suffix in zip(self.layers, suffixes, strict=True)
         ]
-        self.shapes = {
-            names[name]: shape
+        self.parameters = {
+            names[name]: parameter
             for layer, names in zip(self.layers, self._names, strict=True)
-            for name, shape in layer.shapes.items()
+            for name, parameter in layer.parameters.items()
         }
 
     @property
-    def n_kept(self):
-        """Numbers that are kept for one step of one sequence."""
+    def n_kept(self) -> int:
+        """Numbers that are kept per step of one sequence."""
         return sum(layer.n_kept for layer in self.layers)
 
-    def of_layers(self, views):
-        """Pairs of a layer and its own views, under their names without suffix."""
+    def by_layer(self, weights: Weights) -> Iterator[tuple[Recurrent, Weights]]:
+        """Pairs of a layer and its own weights, under their names without suffix."""
         for layer, names in zip(self.layers, self._names, strict=True):
-            yield layer, {name: views[full] for name, full in names.items()}
+            yield layer, {name: weights[full] for name, full in names.items()}
 
-    def load(self, views):
-        for layer, own in self.of_layers(views):
-            layer.load(own)
+    def allocate(self) -> Layers:
+        return [RecurrentWorkspace(layer, self.dtype) for layer in self.layers]
 
-    def begin_sums(self):
-        for layer in self.layers:
-            layer.begin_sums()
-
-    def unload(self, gradient):
-        for layer, own in self.of_layers(gradient):
-            layer.unload(own)
-
-    def start(self, views, n):
+    def start(self, weights: Weights, n: int) -> States:
         """States before the first step."""
-        return [layer.start(own, n) for layer, own in self.of_layers(views)]
+        return [layer.start(own, n) for layer, own in self.by_layer(weights)]
 
-    def learn_start(self, gradient, d_states, n, first=0):
+    def start_backward(
+        self, gradient: Weights, d_states: Sequence[State], n: int, first: int = 0
+    ) -> None:
         """Learn from the gradients of the states of columns `first` to n."""
-        for (layer, views), d_state in zip(self.of_layers(gradient), d_states, strict=True):
-            layer.learn_start(views, [d[:, first:n] for d in d_state])
+        for (layer, own), d_state in zip(self.by_layer(gradient), d_states, strict=True):
+            layer.start_backward(own, [d[:, first:n] for d in d_state])
 
-    def top(self, arrays):
-        """States of the top layer after every step of a run, (steps, H, width)."""
-        return self.layers[-1].hidden(arrays[-1])
+    def unpack(self, layers: Layers, gradient: Weights) -> None:
+        for space, (layer, own) in zip(layers, self.by_layer(gradient), strict=True):
+            layer.unpack(space.dW, own)
 
     # Plans ------------------------------------------------------------------------------------
 
-    def _runs(self, batch, longest=None):
-        return batch.runs(longest=longest, exact=not self.layers[0].cell.bounded)
+    def _segments(self, batch: Sequences, longest: int | None = None) -> Iterator[Segment]:
+        return batch.segments(longest=longest, exact=not self.layers[0].cell.bounded)
 
-    def plan(self, batch, max_bytes=None):
-        """All steps kept if they need no more than max_bytes, else the states at some borders."""
-        kept = _kept(list(self._runs(batch)))
-        a_column = self.n_kept * self.dtype.itemsize
-        if max_bytes is None or kept.room * a_column <= max_bytes:
+    def plan(self, batch: Sequences, max_bytes: float | None = None) -> Plan:
+        """Keep the states of all steps if they need at most max_bytes, else those between segments.
+
+        The others are then computed again (gradient checkpointing, Chen et al. 2016): about sqrt(T)
+        segments of sqrt(T) steps, their borders as large as one of them.
+        """
+        kept = _kept(list(self._segments(batch)))
+        per_column = self.n_kept * self.dtype.itemsize
+        if max_bytes is None or kept.n_columns * per_column <= max_bytes:
             return kept
-        a_border = sum(layer.n_hidden * layer.n_states for layer in self.layers)
-        a_border *= self.dtype.itemsize
-        longest = 1 + isqrt(int(batch.lengths[0]) * a_border // a_column)
-        return self.plan_in_passing(batch, longest)
+        per_border = sum(layer.n_carried for layer in self.layers) * self.dtype.itemsize
+        longest = 1 + isqrt(int(batch.lengths[0]) * per_border // per_column)
+        return self.plan_inference(batch, longest)
 
-    def plan_in_passing(self, batch, longest=None):
-        """No more steps at a time than `longest`, or else than the cache holds."""
+    def plan_inference(self, batch: Sequences, longest: int | None = None) -> Plan:
+        """Keep the steps of one segment: at most `longest`, else as many as the cache holds."""
         if longest is None:
-            a_step = self.n_kept * width_of(len(batch))
-            longest = max(1, BLOCK_BYTES // (a_step * self.dtype.itemsize))
-        room = (longest + 1) * width_of(len(batch))
-        return Plan(self._runs(batch, longest), room, keep=False)
+            per_step = self.n_kept * width_of(len(batch)) * self.dtype.itemsize
+            longest = max(1, BLOCK_BYTES // per_step)
+        n_columns = (longest + 1) * width_of(len(batch))
+        return Plan(self._segments(batch, longest), n_columns, keep=False)
 
-    def plan_windows(self, batch, steps):
+    def plan_windows(self, batch: Sequences, steps: int) -> Iterator[Plan]:
         """A plan for each window of so many steps."""
-        for _, runs in groupby(self._runs(batch, steps), lambda run: run.start // steps):
-            yield _kept(list(runs))
+        segments = self._segments(batch, steps)
+        for _, window in groupby(segments, lambda segment: segment.start // steps):
+            yield _kept(list(window))
 
-    # There and back ---------------------------------------------------------------------------
+    # Forward and backward ---------------------------------------------------------------------
 
-    def forward(self, plan, source, states, collect, keep_trail=False):
-        """Unroll over the runs of a plan; return the states after the last, and the trail.
+    def forward(
+        self,
+        layers: Layers,
+        plan: Plan,
+        source: Input,
+        states: States,
+        collect: Collect,
+        *,
+        keep_tape: bool = False,
+    ) -> tuple[States, Tape]:
+        """Unroll over the segments of a plan; return the states after the last, and the tape.
 
-        `collect(run, arrays)` is called after every run.
+        `collect(segment, h)` is given the states of the top layer after every segment.
         """
-        for layer in self.layers:
-            layer.make_room(plan.room)
-        trail, start = Trail(plan, []), 0
-        for run in plan.runs:
-            arrays = [layer.lay_out(run, start) for layer in self.layers]
-            start += plan.keep * (run.steps + 1) * run.width
-            if keep_trail:
-                states = states if plan.keep else [_copied(state) for state in states]
-                trail.runs.append((run, arrays, states))
-            self._forward_run(run, arrays, source, states)
-            states = [
-                layer.states(own, run.steps) for layer, own in zip(self.layers, arrays, strict=True)
-            ]
-            collect(run, arrays)
-        return states, trail
+        for space in layers:
+            space.begin(plan.n_columns)
+        tape, start = Tape(plan, []), 0
+        for segment in plan.segments:
+            arrays = [space.unroll(segment, start) for space in layers]
+            start += plan.keep * (segment.steps + 1) * segment.width
+            if keep_tape:
+                states = states if plan.keep else _copied(states)
+                tape.segments.append((segment, arrays, states))
+            states = self._forward(layers, segment, arrays, source, states)
+            collect(segment, arrays[-1].hidden())
+        return states, tape
 
-    def _forward_run(self, run, arrays, source, states):
-        x = source.read(run)
-        for i, layer in enumerate(self.layers):
-            if i and source.masks[i - 1] is not None:
-                x = x[:, :, : run.n] * source.masks[i - 1][:, : run.n]
-            layer.forward(run, arrays[i], x, states[i])
-            x = layer.hidden(arrays[i])
+    def _forward(
+        self,
+        layers: Layers,
+        segment: Segment,
+        arrays: list[Unrolled],
+        source: Input,
+        states: States,
+    ) -> States:
+        x, after = source.read(segment), []
+        for i, space in enumerate(layers):
+            mask = source.masks[i - 1] if i else None
+            if mask is not None:
+                x = x[:, :, : segment.n] * mask[:, : segment.n]
+            after.append(space.forward(arrays[i], segment.n, x, states[i]))
+            x = arrays[i].hidden()
+        return after
 
-    def backward(self, trail, source, d_hidden, send=None):
-        """Go back over a trail; return the gradient of the states before its first step.
+    def backward(
+        self, layers: Layers, tape: Tape, source: Input, above: Above, send: Send | None = None
+    ) -> list[State]:
+        """Go back over a tape; return the gradient of the states before its first step.
 
-        `d_hidden(run, h)` gives {t: (columns, dL/dh_t)} for the top layer's h (steps, H, width);
-        `send(run, dx)` gets that of the inputs.
+        `above(segment, h)` returns {t: (columns, dL/dh_t)} for the top layer's h (steps, H, width);
+        `send(segment, dx)` is given the gradient of the inputs.
         """
-        d_states = [layer.zero_state(0) for layer in self.layers]
-        latest = trail.runs[-1][0]
-        for run, arrays, states in reversed(trail.runs):
-            if not trail.plan.keep and run is not latest:
-                self._forward_run(run, arrays, source, states)
-            d_states = [[widen(dh, run.width) for dh in d_state] for d_state in d_states]
-            above = d_hidden(run, self.top(arrays))
-            for i, layer in reversed(list(enumerate(self.layers))):
-                wanted = i or send is not None
-                dx = np.empty((run.steps, layer.n_in, run.width), self.dtype) if wanted else None
-                layer.backward(run, arrays[i], d_states[i], above, dx)
-                if i:
-                    if source.masks[i - 1] is not None:
-                        dx[:, :, : run.n] *= source.masks[i - 1][:, : run.n]
-                    above = at_every_step(dx)
+        d_states = [layer.zero_state(0, self.dtype) for layer in self.layers]
+        latest = tape.segments[-1][0]
+        for segment, arrays, states in reversed(tape.segments):
+            if not tape.plan.keep and segment is not latest:
+                self._forward(layers, segment, arrays, source, states)
+            d_states = [[widen(dh, segment.width) for dh in d_state] for d_state in d_states]
+            dx = self._backward(
+                layers, segment, arrays, d_states, above(segment, arrays[-1].hidden()), source, send
+            )
             if send is not None:
-                send(run, dx)
+                send(segment, dx)
         return d_states
 
-    def pass_through(self, batch, source, states, collect=None):
-        """States of all layers after each sequence's last step, keeping no other.
+    def _backward(self, layers, segment, arrays, d_states, d_h, source, send):
+        """Go back over the layers of a segment; return the gradient of its inputs, if wanted."""
+        dx = None
+        for i, space in reversed(list(enumerate(layers))):
+            if i or send is not None:
+                dx = np.empty((segment.steps, space.layer.n_in, segment.width), self.dtype)
+            space.backward(arrays[i], d_states[i], d_h, dx if i or send is not None else None)
+            if i:
+                if source.masks[i - 1] is not None:
+                    dx[:, :, : segment.n] *= source.masks[i - 1][:, : segment.n]
+                d_h = every_step(dx)
+        return dx
 
-        `collect(run, h)` gets those of the top layer of every run.
+    def final_states(
+        self,
+        layers: Layers,
+        batch: Sequences,
+        source: Input,
+        states: States,
+        collect: Collect | None = None,
+    ) -> list[State]:
+        """States of all layers after each sequence's last step, keeping no others.
+
+        `collect(segment, h)` is given those of the top layer of every segment.
         """
-        finals = [layer.zero_state(len(batch)) for layer in self.layers]
-
-        def keep_finals(run, arrays):
-            for layer, own, final in zip(self.layers, arrays, finals, strict=True):
-                for t, first, last in run.ends:
-                    for end, state in zip(final, layer.states(own, t), strict=True):
+        finals = [layer.zero_state(len(batch), self.dtype) for layer in self.layers]
+        plan = self.plan_inference(batch)
+        for space in layers:
+            space.begin(plan.n_columns)
+        for segment in plan.segments:
+            arrays = [space.unroll(segment, 0) for space in layers]
+            states = self._forward(layers, segment, arrays, source, states)
+            for own, final in zip(arrays, finals, strict=True):
+                for t, first, last in segment.ends:
+                    for end, state in zip(final, own.state(t), strict=True):
                         end[:, first:last] = state[:, first:last]
             if collect is not None:
-                collect(run, self.top(arrays))
-
-        self.forward(self.plan_in_passing(batch), source, states, keep_finals)
+                collect(segment, arrays[-1].hidden())
         return finals
 
 
-def _kept(runs):
-    return Plan(runs, sum((run.steps + 1) * run.width for run in runs), keep=True)
+def _kept(segments: list[Segment]) -> Plan:
+    n_columns = sum((segment.steps + 1) * segment.width for segment in segments)
+    return Plan(segments, n_columns, keep=True)
 
 
-def _copied(state):
-    return None if state is None else [h.copy() for h in state]
+def _copied(states: States) -> States:
+    return [state and [h.copy() for h in state] for state in states]

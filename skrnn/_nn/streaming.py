@@ -1,59 +1,195 @@
-"""Streams: one step at a time, and where sequences stand between two of them."""
+"""Inference: a network with its weights, on whole sequences or one step at a time."""
+
+import weakref
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from skrnn._nn.network import Standing
-from skrnn._nn.pooling import READOUTS
+from skrnn._data.sequences import Sequences
+from skrnn._nn.network import Architecture, Network
+from skrnn._nn.workspace import Workspace
+from skrnn._parallel.host import blas_guard
+from skrnn._parallel.shards import n_shards
+from skrnn._parallel.threads import in_threads
+from skrnn._typing import Columns, Floats, Rows, State, Vector, Weights
+
+BYTES_IDLE = 2**22  # of arrays that wait for the next call
 
 
-class Stream:
-    """A net in one direction that takes one step at a time, by views of the weights in theta.
+class Carry(NamedTuple):
+    """What is carried from step to step of n sequences.
 
-    It keeps nothing of what it sees, so that threads may share it. Users get a standing as a dict
-    of arrays by name, one row a sequence.
+    The states of each layer, what the readout has of the steps so far, and how many these are.
     """
 
-    def __init__(self, network, theta):
-        self.network, self.theta, self.views = network, theta, network.weights(theta)
-        self._layers = list(network.chain.of_layers(self.views))
-        self._readout = READOUTS[network.design.readout]
+    layers: list[State]
+    total: Columns
+    count: Floats
 
-    def step(self, x, standing):
-        """Where n sequences stand after one more step x (D, n); no array is changed."""
-        layers = []
-        if self.network.inputs.tables:
-            x = self.network.inputs.forward(self.views, x[None])[0]
-        for (layer, weights), state in zip(self._layers, standing.layers, strict=True):
-            layers.append(layer.step(weights, x, state))
+
+class FittedNetwork:
+    """A network and its weights, for any number of threads at once.
+
+    A workspace with packed weights waits for the next call, as packing and fresh memory take as
+    long as a small prediction. While somebody holds views of the weights they may be written to at
+    any time, so that every call packs them anew.
+    """
+
+    def __init__(self, network: Network, theta: Vector):
+        self.network, self.theta = network, theta
+        self._views = network.weights(theta)
+        self._idle: list[Workspace] = []
+        self._version = object()  # of the weights, as far as we know
+        self._lent: weakref.ref[Any] | None = None
+        self._state_names, self._state_widths = _states_of(self.network)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.architecture, self.theta)
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.network.architecture
+
+    def weights(self) -> Weights:
+        """Named views of the weights: writing into them changes the net."""
+        lent = self._lent and self._lent()
+        if lent is None:  # an array without a base of its own, which every view of it keeps alive
+            lent = np.frombuffer(memoryview(self.theta), self.theta.dtype)
+            self._lent = weakref.ref(lent)
+        self._version = object()
+        return self.network.weights(lent)
+
+    def _take(self) -> Workspace:
+        """A workspace that no other thread has, with the weights packed as they are."""
+        version = self._version
+        try:
+            space = self._idle.pop()
+        except IndexError:
+            space = Workspace(self.network)
+        is_lent = self._lent is not None and self._lent() is not None
+        if is_lent or space.version is not version:
+            space.pack(self._views)
+            space.version = None if is_lent else version
+        return space
+
+    def _give(self, space: Workspace) -> None:
+        if not self._idle:
+            if space.n_bytes > BYTES_IDLE:
+                space.free()
+            self._idle.append(space)
+
+    # Whole sequences --------------------------------------------------------------------------
+
+    def outputs(self, sequences: Sequences) -> Rows:
+        """Raw outputs (n, K), per step with the readout "step"."""
+        network, n = self.network, n_shards(self.network, sequences.lengths, inference=True)
+        if n == 1:
+            return self._outputs(sequences)
+        n_rows = sequences.lengths.sum() if network.per_step else len(sequences)
+        out = np.empty((n_rows, network.linear.n_out), network.dtype)
+        order, steps = sequences.longest_first(), Sequences.stacked(out, sequences.lengths)
+
+        def predict(i: int) -> None:
+            idx = order[i::n]
+            own = steps.take(idx).rows() if network.per_step else idx
+            out[own] = self._outputs(sequences.take(idx))
+
+        in_threads([partial(predict, i) for i in range(n)], blas_guard.n_threads)
+        return out
+
+    def _outputs(self, sequences: Sequences) -> Rows:
+        space = self._take()
+        out = space.outputs(self._views, sequences)
+        self._give(space)
+        return out
+
+    def hidden_states(self, sequences: Sequences) -> Rows:
+        """States of the top layer after every step, sequence by sequence."""
+        space = self._take()
+        states = space.hidden_states(self._views, sequences)
+        self._give(space)
+        return states
+
+    def state_before(self) -> Rows:
+        """State of the top layer before the first step, (1, H)."""
+        return self.network.state_before(self._views).T
+
+    def output_before(self) -> Rows:
+        """Raw output before the first step, (1, K)."""
+        return self.network.linear.forward(self._views, self.network.state_before(self._views)).T
+
+    # One step at a time, in one direction -----------------------------------------------------
+
+    def carry_before(self, n: int) -> Carry:
+        """What n sequences carry before their first step."""
+        dtype, (stack,) = self.network.dtype, self.network.stacks
+        layers = [
+            [h.copy() for h in state] if state else layer.zero_state(n, dtype)
+            for layer, state in zip(stack.layers, stack.start(self._views, n), strict=True)
+        ]
+        return Carry(layers, layers[-1][0].copy(), np.zeros(n, dtype))
+
+    def carry_after(self, sequences: Sequences) -> Carry:
+        """What the sequences carry after all their steps."""
+        space = self._take()
+        layers, total = space.final_states(self._views, sequences)
+        self._give(space)
+        return Carry(layers, total, sequences.lengths.astype(self.network.dtype))
+
+    def step(self, x: Columns, carry: Carry) -> Carry:
+        """What n sequences carry after one more step x (D, n); no array is changed."""
+        space, layers = self._take(), []
+        if self.network.embedding.tables:
+            x = self.network.embedding.forward(self._views, x[None])[0]
+        for layer, state in zip(space.stacks[0][1], carry.layers, strict=True):
+            layers.append(layer.step(x, state))
             x = layers[-1][0]
-        total = self._readout.fold(standing.total, x, standing.count)
-        return Standing(layers, total, standing.count + 1)
+        if not self._idle:
+            self._idle.append(space)
+        total = self.network.readout.fold(carry.total, x, carry.count)
+        return Carry(layers, total, carry.count + 1)
 
-    def read_out(self, standing):
-        """Raw outputs (n, K) of what was seen so far."""
-        h = self._readout.value(standing.total, standing.count)
-        return self.network.dense.forward(self.views, h).T
+    def read_out(self, carry: Carry) -> Rows:
+        """Raw outputs (n, K) for what was seen so far."""
+        h = self.network.readout.value(carry.total, carry.count)
+        return self.network.linear.forward(self._views, h).T
 
-    def state_of(self, standing):
-        """Where sequences stand, for users."""
+    def to_user(self, carry: Carry) -> dict[str, Floats]:
+        """A carry as arrays by name, one row per sequence."""
         state = {
             name: h.T
-            for names, layer in zip(self.network.state_names, standing.layers, strict=True)
+            for names, layer in zip(self._state_names, carry.layers, strict=True)
             for name, h in zip(names, layer, strict=True)
         }
-        state["pooled"], state["steps"] = standing.total.T, standing.count
+        state["pooled"], state["steps"] = carry.total.T, carry.count
         return state
 
-    def standing_of(self, state, n):
-        """Where n sequences stand, by what users got before; None before the first step."""
+    def from_user(self, state: dict[str, Floats] | None, n: int) -> Carry:
+        """The carry of n sequences, as `to_user` gave it; None before the first step."""
         if state is None:
-            return self.network.before(self.views, n)
-        _require_state(state, self.network.state_widths, n)
-        layers = [[state[name].T for name in names] for names in self.network.state_names]
-        return Standing(layers, state["pooled"].T, state["steps"])
+            return self.carry_before(n)
+        _require_state(state, self._state_widths, n)
+        layers = [[state[name].T for name in names] for names in self._state_names]
+        return Carry(layers, state["pooled"].T, state["steps"])
 
 
-def _require_state(state, widths, n):
+def _restored(architecture: Architecture, theta: Vector) -> FittedNetwork:
+    return FittedNetwork(Network(architecture), theta)
+
+
+def _states_of(network: Network) -> tuple[list[list[str]], dict[str, int]]:
+    """Names of the states of each layer (h_0, c_0, h_1, ...), and the widths of all arrays."""
+    names = [
+        [f"{state}_{i}" for state in layer.cell.states]
+        for i, layer in enumerate(network.stacks[0].layers)
+    ]
+    sizes = zip(names, network.architecture.hidden_layer_sizes, strict=False)
+    widths = {name: H for own, H in sizes for name in own}
+    return names, widths | {"pooled": network.n_states[-1]}
+
+
+def _require_state(state: Any, widths: dict[str, int], n: int) -> None:
     """Refuse all but `steps` (n,) and arrays (n, width) of these names and widths."""
     try:
         n_rows = len(state["steps"])
@@ -73,11 +209,11 @@ def _require_state(state, widths, n):
         )
 
 
-def moved(after, before, moves):
-    """Where sequences stand if only some move: as after a step for these, as before for others."""
+def moved(after: Carry, before: Carry, moves: Floats) -> Carry:
+    """The carry if only some sequences move: as after a step for these, as before for others."""
     layers = [
         [np.where(moves, new, old) for new, old in zip(*states, strict=True)]
         for states in zip(after.layers, before.layers, strict=True)
     ]
     total = np.where(moves, after.total, before.total)
-    return Standing(layers, total, np.where(moves, after.count, before.count))
+    return Carry(layers, total, np.where(moves, after.count, before.count))

@@ -1,42 +1,50 @@
-"""The loops: epochs, clipping, stopping, best weights. They know neither network nor estimator."""
+"""The loops: epochs, clipping, stopping, best weights. They know neither network nor estimator.
 
-from dataclasses import dataclass, field
+An objective is called as `objective(theta, gradient, batch)`: it writes the gradient and returns
+the loss. Of a batch, the loops know `total`, by which the loss is divided.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 from scipy.linalg import get_blas_funcs
+
+from skrnn._parallel.host import interrupts
+from skrnn._training.early_stopping import EarlyStopping
+from skrnn._training.monitor import History, Monitor
+from skrnn._training.optimizers import Optimizer
+from skrnn._training.schedules import Schedule
+from skrnn._typing import Vector
+
+Objective = Callable[[Vector, Vector, Any], float]
 
 
 class NotFiniteError(ArithmeticError):
     """The loss or its gradient is infinite or NaN, and no earlier epoch can be kept."""
 
 
-@dataclass
-class History:
-    """What happened, epoch by epoch.
+class Updater:
+    """One update: L2 penalty of each weight, bound on the gradient's norm, optimiser, its rate."""
 
-    `stopped` says why it ended: "max_iter", "converged", "callback", "interrupted" or "not finite";
-    `best` is the epoch with the best score, from 1 on.
-    """
-
-    losses: list = field(default_factory=list)
-    grad_norms: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
-    stopped: str = "max_iter"
-    best: int | None = None
-
-
-class Descent:
-    """How one step goes: optimiser, learning rate, L2 penalty of each weight, bound on the norm."""
-
-    def __init__(self, optimizer, schedule, penalty, max_grad_norm):
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        penalty: Vector,
+        max_grad_norm: float | None,
+    ):
         self.optimizer, self.schedule = optimizer, schedule
         self.penalty, self.max_grad_norm = penalty, max_grad_norm
-        self.scratch = np.empty_like(penalty)
+        self._scratch = np.empty_like(penalty)
 
-    def step(self, theta, gradient, value):
-        """Move theta; return the penalised loss and the gradient's norm before clipping."""
-        rate, scratch = self.schedule.rate(), self.scratch
+    def step(self, theta: Vector, gradient: Vector, value: float) -> tuple[float, float]:
+        """Move theta; return the penalised loss and the gradient's norm before clipping.
+
+        A gradient g is clipped to g min(1, max_grad_norm / ||g||) (Pascanu et al. 2013).
+        """
+        rate, scratch = self.schedule.rate(), self._scratch
         value += self.optimizer.penalize(theta, gradient, rate, self.penalty, scratch)
         norm = _norm(gradient)
         if not (np.isfinite(value) and np.isfinite(norm)):
@@ -47,102 +55,161 @@ class Descent:
         return value, norm
 
 
-def train(theta, epoch, descent, patience, *, max_iter, watch, score=None, probe=None):
+class Epoch:
+    """Sums over the batches of an epoch."""
+
+    def __init__(self) -> None:
+        self.total, self._loss = 0.0, 0.0
+        self._norms: list[float] = []
+
+    @property
+    def loss(self) -> float:
+        """Mean over the samples."""
+        return self._loss / self.total
+
+    def run(
+        self, theta: Vector, batches: Iterable[Any], objective: Objective, updater: Updater
+    ) -> bool:
+        """Learn from batch after batch; whether the user interrupted between two of them."""
+        gradient = np.empty_like(theta)
+        for batch in batches:
+            if interrupts.requested:
+                return True
+            value = objective(theta, gradient, batch)
+            value, norm = updater.step(theta, gradient, value)
+            self.total += batch.total
+            self._loss += batch.total * float(value)
+            self._norms.append(float(norm))
+        if not np.isfinite(theta).all():
+            raise NotFiniteError
+        return False
+
+    def record(self, history: History) -> None:
+        """Write down the loss and the mean norm of the batches so far, if there are any."""
+        if self.total:
+            history.losses.append(self.loss)
+            history.grad_norms.append(float(np.mean(self._norms)))
+
+
+class BestWeights:
+    """The weights to return to: those of the best score, or else the last proven to be finite."""
+
+    def __init__(self, score: Callable[[Vector], float] | None):
+        self.score = score
+        self.kept: Vector | None = None
+
+    def figure(self, theta: Vector, epoch: Epoch) -> float:
+        """What should fall: the loss, or the negative score."""
+        return epoch.loss if self.score is None else -self.score(theta)
+
+    def restore(self, theta: Vector, history: History) -> None:
+        if self.kept is not None and (self.score is not None or history.stopped == "not finite"):
+            theta[:] = self.kept
+
+
+def train(
+    theta: Vector,
+    epochs: Callable[[], Iterable[Any]],
+    objective: Objective,
+    updater: Updater,
+    stopping: EarlyStopping,
+    *,
+    max_iter: int,
+    monitor: Monitor,
+    score: Callable[[Vector], float] | None = None,
+    probe: Callable[[Vector], object] | None = None,
+) -> History:
     """Run epochs on theta, in place, until the loss or the score gets better at no learning rate.
 
-    `epoch()` yields for every batch its number of rows and a function of (theta, gradient) that
-    writes the gradient and returns the loss. With `score(theta)`, which should rise, the weights of
-    the best epoch are restored at the end. `probe(theta)` is called at the end. `score` and `probe`
-    raise NotFiniteError where outputs are not finite. `watch` is told of every epoch, and may stop
-    training; so may the user, by Ctrl-C, once there is a first batch.
+    `epochs()` returns the batches of an epoch. With `score(theta)`, which should rise, the weights
+    of the best epoch are restored at the end. `probe(theta)` is called at the end. `score` and
+    `probe` raise NotFiniteError where outputs are not finite. `monitor` is told of every epoch, and
+    may stop training; so may the user, by Ctrl-C, between batches once there was one.
     """
-    history, sums, kept = History(), _Sums(), None
+    history, best = History(), BestWeights(score)
     try:
         for _ in range(max_iter):
-            watch.begin()
-            before, sums = theta.copy(), _Sums()
-            sums.run(theta, epoch(), descent)
-            figure = sums.loss if score is None else -score(theta)
-            if score is None and history.losses:
-                kept = before  # proven by an epoch that started from them and had no infinities
-            sums.record(history)
-            if score is not None:
-                history.scores.append(-figure)
-                if figure <= patience.best:
-                    kept, history.best = theta.copy(), len(history.losses)
-            descent.schedule.epochs += 1
-            if watch.end(history, theta):
-                history.stopped = "callback"
-                break
-            if patience.is_over(figure) and not descent.schedule.lower():
-                history.stopped = "converged"
+            history.stopped = _train_epoch(
+                theta, epochs(), objective, updater, stopping, monitor, history, best
+            )
+            if history.stopped != "max_iter":
                 break
         if probe is not None:
             probe(theta)
     except NotFiniteError:
-        if kept is None:
+        if best.kept is None:
             raise NotFiniteError(len(history.losses) + 1) from None
         history.stopped = "not finite"
-    except KeyboardInterrupt:
-        if not history.losses:
-            sums.record(history)
-        if not history.losses:
-            raise
-        history.stopped = "interrupted"
-    if kept is not None and (score is not None or history.stopped == "not finite"):
-        theta[:] = kept
+    best.restore(theta, history)
     return history
 
 
-class _Sums:
-    """Sums over the batches of an epoch."""
-
-    def __init__(self):
-        self.n_rows, self.total, self.norms = 0, 0.0, []
-
-    @property
-    def loss(self):
-        """Mean over the rows."""
-        return self.total / self.n_rows
-
-    def run(self, theta, batches, descent):
-        gradient = np.empty_like(theta)
-        for n, loss_and_gradient in batches:
-            value, norm = descent.step(theta, gradient, loss_and_gradient(theta, gradient))
-            self.n_rows += n
-            self.total += n * float(value)
-            self.norms.append(float(norm))
-        if not np.isfinite(theta).all():
-            raise NotFiniteError
-
-    def record(self, history):
-        """Write the loss and the mean norm of the batches so far, if there are any."""
-        if self.n_rows:
-            history.losses.append(self.loss)
-            history.grad_norms.append(float(np.mean(self.norms)))
+def _train_epoch(theta, batches, objective, updater, stopping, monitor, history, best) -> str:
+    """One epoch; why training ends after it, "max_iter" if it goes on."""
+    monitor.begin_epoch()
+    before, epoch = theta.copy(), Epoch()
+    if epoch.run(theta, batches, objective, updater):
+        if not history.losses:
+            epoch.record(history)
+        return _interrupted(history)
+    figure = best.figure(theta, epoch)
+    if best.score is None and history.losses:
+        best.kept = before  # proven by an epoch that started from them and had no infinities
+    epoch.record(history)
+    if best.score is not None:
+        history.scores.append(-figure)
+        if figure <= stopping.best:
+            best.kept, history.best = theta.copy(), len(history.losses)
+    updater.schedule.end_epoch()
+    if monitor.end_epoch(history, theta):
+        return "callback"
+    if interrupts.requested:
+        return _interrupted(history)
+    if stopping.is_over(figure) and not updater.schedule.lower():
+        return "converged"
+    return "max_iter"
 
 
-def minimize(theta, batches, penalty, *, max_iter, tol, watch):
+def _interrupted(history: History) -> str:
+    """Take an interrupt, where something was learned and the user did not insist."""
+    if interrupts.insisted or not history.losses:
+        raise KeyboardInterrupt
+    interrupts.take()
+    return "interrupted"
+
+
+def minimize(
+    theta: Vector,
+    batches: Sequence[Any],
+    objective: Objective,
+    penalty: Vector,
+    *,
+    max_iter: int,
+    tol: float,
+    monitor: Monitor,
+) -> History:
     """Lower the loss over all batches by L-BFGS-B (Byrd et al. 1995), in place on theta.
 
-    `batches` are as an epoch yields them, and each iteration takes all of them. Vectors are float64
-    and theta is that of the net only where the loss is computed. Ends where no entry of the
-    gradient is larger than `tol`, or no step leads further down.
+    Each iteration takes all batches. Vectors are float64, and theta is that of the net only where
+    the loss is computed. Ends where no entry of the gradient is larger than `tol`, or no step leads
+    further down.
     """
-    history, objective = History(), _Objective(theta, batches, penalty)
+    history, penalized = History(), PenalizedObjective(theta, batches, objective, penalty)
 
-    def end_iteration(x):
+    def end_iteration(x: Vector) -> None:
         theta[:] = x
-        history.losses.append(objective.value)
-        history.grad_norms.append(objective.norm)
-        watch.begin()  # no one knows before whether there is to be an iteration
-        if watch.end(history, theta):
-            raise _StoppedError
+        history.losses.append(penalized.value)
+        history.grad_norms.append(penalized.norm)
+        monitor.begin_epoch()  # no one knows before whether there is to be an iteration
+        if monitor.end_epoch(history, theta):
+            raise _StoppedError("callback")
+        if interrupts.requested:
+            raise _StoppedError(_interrupted(history))
 
     options = {"maxiter": max_iter, "gtol": tol, "maxfun": np.inf}
     try:
         result = scipy.optimize.minimize(
-            objective,
+            penalized,
             theta.astype(np.float64),
             jac=True,
             method="L-BFGS-B",
@@ -152,12 +219,8 @@ def minimize(theta, batches, penalty, *, max_iter, tol, watch):
         if not history.losses:
             end_iteration(result.x)
         history.stopped = "max_iter" if result.status == 1 else "converged"
-    except _StoppedError:
-        history.stopped = "callback"
-    except KeyboardInterrupt:
-        if not history.losses:
-            raise
-        history.stopped = "interrupted"
+    except _StoppedError as stopped:
+        history.stopped = stopped.args[0]
     except NotFiniteError:
         if not history.losses:
             raise NotFiniteError(1) from None
@@ -166,35 +229,41 @@ def minimize(theta, batches, penalty, *, max_iter, tol, watch):
 
 
 class _StoppedError(Exception):
-    """A callback wants no more iterations."""
+    """A callback or the user wants no more iterations."""
 
 
-class _Objective:
+class PenalizedObjective:
     """The penalised loss of all batches and its gradient, in float64.
 
     `value` and `norm` are those of the last call.
     """
 
-    def __init__(self, theta, batches, penalty):
-        self.theta, self.part = np.empty_like(theta), np.empty_like(theta)
-        self.batches, self.n_rows = batches, sum(n for n, _ in batches)
-        self.penalty = penalty.astype(np.float64)
+    def __init__(
+        self, theta: Vector, batches: Sequence[Any], objective: Objective, penalty: Vector
+    ):
+        self._theta, self._part = np.empty_like(theta), np.empty_like(theta)
+        self._batches, self._objective = batches, objective
+        self._total = sum(batch.total for batch in batches)
+        self._penalty = penalty.astype(np.float64)
+        self.value = self.norm = np.inf
 
-    def __call__(self, x):
-        self.theta[:] = x
-        gradient = self.penalty * x
+    def __call__(self, x: Vector) -> tuple[float, Vector]:
+        self._theta[:] = x
+        gradient = self._penalty * x
         self.value = 0.5 * float(gradient @ x)
-        for n, loss_and_gradient in self.batches:
-            share = n / self.n_rows
-            self.value += share * float(loss_and_gradient(self.theta, self.part))
-            gradient += share * self.part
+        for batch in self._batches:
+            if interrupts.insisted:
+                raise KeyboardInterrupt
+            share = batch.total / self._total
+            self.value += share * float(self._objective(self._theta, self._part, batch))
+            gradient += share * self._part
         self.norm = float(_norm(gradient))
         if not (np.isfinite(self.value) and np.isfinite(self.norm)):
             raise NotFiniteError
         return self.value, gradient
 
 
-def _norm(vector):
+def _norm(vector: Vector) -> float:
     """L2 norm, safe against overflow of the squares."""
     (nrm2,) = get_blas_funcs(("nrm2",), (vector,))
     return nrm2(vector)

@@ -1,16 +1,35 @@
 """Optimisers.
 
-`step(theta, gradient, learning_rate, scratch)` moves theta in place and uses up the other two flat
-vectors. `settings` names the parameters of the estimators that a class takes.
+`step(theta, gradient, learning_rate, scratch)` moves theta in place and overwrites the other two
+flat vectors. `settings` names the parameters of the estimators that a class takes.
 """
+
+from typing import Any, ClassVar
 
 import numpy as np
 
+from skrnn._typing import Vector
+
 
 class Optimizer:
-    """What most have in common: the L2 penalty is a part of the loss."""
+    """An update rule; the L2 penalty is a part of the loss."""
 
-    def penalize(self, theta, gradient, learning_rate, penalty, scratch):
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, n_weights: int, dtype: Any, **settings: float):
+        raise NotImplementedError
+
+    def step(self, theta: Vector, gradient: Vector, learning_rate: float, scratch: Vector) -> None:
+        raise NotImplementedError
+
+    def penalize(
+        self,
+        theta: Vector,
+        gradient: Vector,
+        learning_rate: float,
+        penalty: Vector,
+        scratch: Vector,
+    ) -> float:
         """Add the penalty's gradient; return its value, penalty / 2 * theta^2 summed."""
         np.multiply(penalty, theta, out=scratch)
         gradient += scratch
@@ -40,9 +59,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weights that decay beside it, not through the gradient (Loshchilov & Hutter 2019).
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 
-    What a step takes off a weight is learning_rate * penalty of it.
+    Every update subtracts learning_rate * penalty * theta, beside the gradient's.
     """
 
     def penalize(self, theta, gradient, learning_rate, penalty, scratch):
@@ -91,10 +110,15 @@ class SGD(Optimizer):
             theta += self.velocity
 
 
-def _average(mean, value, beta, scratch):
+def _average(mean: Vector, value: Vector, beta: float, scratch: Vector) -> None:
     """Let mean be beta * mean + (1 - beta) * value."""
     mean *= beta
     mean += np.multiply(value, 1 - beta, out=scratch)
 
 
-OPTIMIZERS = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "sgd": SGD}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "sgd": SGD,
+}

@@ -1,32 +1,38 @@
 """Schedules of the learning rate: `rate()` is that of the present epoch.
 
-`settings` names the parameters of the estimators that a class takes.
+`settings` names the parameters of the estimators that a class takes, by these names.
 """
 
 from math import cos, pi
+from typing import Any, ClassVar
 
 
-class Constant:
-    """The same rate in all epochs; what the other schedules start from."""
+class Schedule:
+    """A learning rate that does not change; what the others start from.
 
-    settings = ("learning_rate_init",)
+    `epochs` and `divisions` are all that changes: the epochs so far, and how often `lower` was
+    heeded.
+    """
 
-    def __init__(self, **settings):
-        vars(self).update(settings)
-        self.epochs = 0
+    settings: ClassVar[tuple[str, ...]] = ("learning_rate_init",)
 
-    def rate(self):
+    def __init__(self, **settings: Any):
+        self.learning_rate_init = settings["learning_rate_init"]
+        self.power_t, self.max_iter = settings.get("power_t", 0.5), settings.get("max_iter", 1)
+        self.epochs = self.divisions = 0
+
+    def rate(self) -> float:
         return self.learning_rate_init
 
-    def end_epoch(self):
+    def end_epoch(self) -> None:
         self.epochs += 1
 
-    def lower(self):
-        """Go on to a lower rate, as the loss gets no better at this one; whether there is one."""
+    def lower(self) -> bool:
+        """Lower the rate, as the loss gets no better at this one; whether there is a lower one."""
         return False
 
 
-class InverseScaling(Constant):
+class InverseScaling(Schedule):
     """The rate of epoch t = 1, 2, ... is divided by t^power_t (Robbins & Monro 1951)."""
 
     settings = ("learning_rate_init", "power_t")
@@ -35,10 +41,8 @@ class InverseScaling(Constant):
         return self.learning_rate_init * (self.epochs + 1) ** -self.power_t
 
 
-class Adaptive(Constant):
+class Adaptive(Schedule):
     """The rate is divided by 5 when the loss gets no better, until it is below 1e-6."""
-
-    divisions = 0
 
     def rate(self):
         return self.learning_rate_init / 5**self.divisions
@@ -50,7 +54,7 @@ class Adaptive(Constant):
         return True
 
 
-class Cosine(Constant):
+class Cosine(Schedule):
     """Half a cosine down to 0 over max_iter epochs, then anew (Loshchilov & Hutter 2017)."""
 
     settings = ("learning_rate_init", "max_iter")
@@ -60,8 +64,8 @@ class Cosine(Constant):
         return self.learning_rate_init * (1 + cos(pi * part)) / 2
 
 
-SCHEDULES = {
-    "constant": Constant,
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Schedule,
     "invscaling": InverseScaling,
     "adaptive": Adaptive,
     "cosine": Cosine,

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import require_no_infinity
+from skrnn._data.inputs import InputSchema, parse_steps
 from skrnn._data.sequences import Sequences, present_steps
-from skrnn._data.validation import read_steps, unchanged_on_error
 from skrnn.preprocessing._containers import frame_of, like_sequences, like_table
 
 
@@ -57,11 +57,16 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
         ValueError
             If X is not as described, or holds infinity.
         """
-        with unchanged_on_error(self):
-            steps, lengths = self._read(X, reset=True)
-            self._step_widths = (steps.shape[1],)
-            self._learn(steps, lengths)
+        steps, lengths, schema = self._parse(X, None)
+        self._assign(schema, self._learn(steps, lengths))
         return self
+
+    def _assign(self, schema: InputSchema, learned: dict[str, Any]) -> None:
+        """Set all fitted attributes at once."""
+        fitted = {"_schema": schema, "_step_widths": (schema.width,)}
+        vars(self).update(fitted | schema.attributes() | learned)
+        if schema.names is None:
+            vars(self).pop("feature_names_in_", None)
 
     def transform(self, X: Any) -> Any:
         """Transform sequences.
@@ -76,8 +81,9 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
             Steps that are absent are NaN.
         """
         check_is_fitted(self)
-        steps, lengths = self._transform_steps(*self._read(X, reset=False))
-        if self._kind == "sequences":
+        steps, lengths, schema = self._parse(X, self._schema)
+        steps, lengths = self._transform_steps(steps, lengths)
+        if schema.kind == "sequences":
             return like_sequences(X, steps, lengths, self._names_out)
         return self._as_table(X, steps.reshape(len(lengths), -1))
 
@@ -124,13 +130,14 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
             flat = [f"step{t}_{name}" for t, step in enumerate(outputs) for name in step]
         return np.array(flat, dtype=object)
 
-    def _read(self, X, *, reset):
-        steps, lengths = read_steps(self, X, self.features_per_step, reset=reset)
+    def _parse(self, X, schema):
+        steps, lengths, schema = parse_steps(self, X, self.features_per_step, schema)
         require_no_infinity(steps, lengths)
-        return steps, lengths
+        return steps, lengths, schema
 
     def _learn(self, steps, lengths):
-        """What is to be learned from the steps; here it is their width alone."""
+        """Fitted attributes that are learned from the steps; here none."""
+        return {}
 
     def _names_of_steps(self, steps):
         """Names of what the steps of a table become, or of what any step of sequences does."""

@@ -87,8 +87,9 @@ class SequencePadder(SequenceTransformer):
 
     def _learn(self, steps, lengths):
         lengths = without_padding(steps, lengths).lengths
-        self.length_ = self.length or max(1, int(lengths.max()))
-        self._require_room(lengths)
+        length = self.length or max(1, int(lengths.max()))
+        _require_room(lengths, length)
+        return {"length_": length}
 
     def transform(self, X: Any) -> Any:
         """Pad sequences.
@@ -109,8 +110,9 @@ class SequencePadder(SequenceTransformer):
             If X is not as at fit, or a sequence is longer than `length_`.
         """
         check_is_fitted(self)
-        sequences = without_padding(*self._read(X, reset=False))
-        self._require_room(sequences.lengths)
+        steps, lengths, _ = self._parse(X, self._schema)
+        sequences = without_padding(steps, lengths)
+        _require_room(sequences.lengths, self.length_)
         n, D = len(sequences), sequences.values.shape[1]
         padded = np.full((n, self.length_, D), self.value, sequences.values.dtype)
         rows = self._inside(sequences.lengths, self.length_).rows()
@@ -172,18 +174,9 @@ class SequencePadder(SequenceTransformer):
         before = T - lengths if self.side == "left" else 0
         return Sequences(None, np.arange(len(lengths)) * T + before, lengths)
 
-    def _require_room(self, lengths):
-        longest = lengths.max()
-        if longest > self.length_:
-            raise ValueError(
-                f"Sequence {lengths.argmax()} has {longest} steps, but length is "
-                f"{self.length_}. Give SequencePadder(length={longest}), or cut sequences by "
-                f'SequenceShortener("last", k={self.length_}) before.'
-            )
-
     def _names_of_steps(self, steps):
         D = steps.shape[1]
-        names = steps[0] if self._kind == "sequences" else [f"x{j}" for j in range(D)]
+        names = steps[0] if self._schema.kind == "sequences" else [f"x{j}" for j in range(D)]
         return [names] * (self.length_ if self.flatten else 1)
 
 
@@ -198,3 +191,13 @@ def _check_lengths(lengths, n, T):
         i = np.argmax((lengths < 1) | (lengths > T))
         raise ValueError(f"lengths[{i}] is {lengths[i]}, expected a number from 1 to {T}.")
     return lengths.astype(np.intp)
+
+
+def _require_room(lengths, length):
+    longest = lengths.max()
+    if longest > length:
+        raise ValueError(
+            f"Sequence {lengths.argmax()} has {longest} steps, but length is {length}. Give "
+            f"SequencePadder(length={longest}), or cut sequences by "
+            f'SequenceShortener("last", k={length}) before.'
+        )

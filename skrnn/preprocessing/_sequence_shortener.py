@@ -90,7 +90,7 @@ class SequenceShortener(SequenceTransformer):
 
     def _names_of_steps(self, steps):
         T, D = steps.shape
-        n = T if self._kind == "sequences" else METHODS[self.method].length(T, self.k)
+        n = T if self._schema.kind == "sequences" else METHODS[self.method].length(T, self.k)
         return steps if n == T else [[f"x{j}" for j in range(D)]] * n
 
 

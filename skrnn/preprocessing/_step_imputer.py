@@ -116,12 +116,13 @@ class StepImputer(SequenceTransformer):
 
     def _learn(self, steps, lengths):
         strategy = self.leading if self.strategy == "ffill" else self.strategy
-        self.statistics_ = np.full(steps.shape[1], self.fill_value, dtype=np.float64)
+        statistics = np.full(steps.shape[1], self.fill_value, dtype=np.float64)
         if strategy != "constant":
             missing = np.isnan(steps)
             known = ~missing.all(axis=0)
             observed = steps[~missing.all(axis=1)][:, known].astype(np.float64)
-            self.statistics_[known] = STATISTICS[strategy](observed, axis=0)
+            statistics[known] = STATISTICS[strategy](observed, axis=0)
+        return {"statistics_": statistics}
 
     def _transform_steps(self, steps, lengths):
         missing, sequences = np.isnan(steps), without_padding(steps, lengths)

@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import HasMethods, fit_context
 from skrnn._data.containers import items_of
+from skrnn._data.inputs import InputSchema, parse_steps
 from skrnn._data.sequences import present_steps
-from skrnn._data.validation import check_sample_weight, read_steps, unchanged_on_error
+from skrnn._data.validation import check_sample_weight
 from skrnn.preprocessing._base import SequenceTransformer
 from skrnn.preprocessing._containers import like_sequences, like_table
 
@@ -140,7 +141,7 @@ class StepTransformer(SequenceTransformer):
             If `transformer` has no `fit` and `transform`.
         """
         inner = clone(self.transformer)
-        return self._fit_steps(inner, "fit", X, y, sample_weight, metadata, reset=True)
+        return self._fit_steps(inner, "fit", None, X, y, sample_weight, metadata)
 
     @available_if(_inner_has("partial_fit"))
     @fit_context(prefer_skip_nested_validation=False)
@@ -160,11 +161,12 @@ class StepTransformer(SequenceTransformer):
         """
         first = not hasattr(self, "transformer_")
         inner = clone(self.transformer) if first else copy.deepcopy(self.transformer_)
-        return self._fit_steps(inner, "partial_fit", X, y, sample_weight, metadata, reset=first)
+        schema = None if first else self._schema
+        return self._fit_steps(inner, "partial_fit", schema, X, y, sample_weight, metadata)
 
-    def _fit_steps(self, inner, method, X, y, sample_weight, metadata, *, reset):
-        with unchanged_on_error(self), config_context(transform_output="default"):
-            steps, lengths = self._read(X, reset=reset)
+    def _fit_steps(self, inner, method, schema, X, y, sample_weight, metadata):
+        with config_context(transform_output="default"):
+            steps, lengths, schema = self._parse(X, schema)
             weight = check_sample_weight(sample_weight, len(lengths))
             kept, present = np.repeat(weight > 0, lengths), present_steps(steps)
             kept = kept if present is None else kept & present
@@ -180,8 +182,8 @@ class StepTransformer(SequenceTransformer):
             targets = [] if y is None else [_targets_of_steps(y, lengths)[kept]]
             getattr(inner, method)(steps[kept], *targets, **given)
             one = _rows(inner.transform, steps[[kept.argmax()]])
-            self._step_widths = steps.shape[1], one.shape[1]
-            self.transformer_ = inner
+        widths = steps.shape[1], one.shape[1]
+        self._assign(schema, {"transformer_": inner, "_step_widths": widths})
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -204,9 +206,9 @@ class StepTransformer(SequenceTransformer):
         takes = signature(getattr(inner, method)).parameters
         return {k: v for k, v in metadata.items() if k != "sample_weight" or k in takes}
 
-    def _read(self, X, *, reset):
+    def _parse(self, X, schema):
         """Infinity is left to the transformer."""
-        return read_steps(self, X, self.features_per_step, reset=reset)
+        return parse_steps(self, X, self.features_per_step, schema)
 
     def _transform_steps(self, steps, lengths):
         return _map_present(self.transformer_.transform, steps, self._step_widths[1]), lengths
@@ -226,16 +228,15 @@ class StepTransformer(SequenceTransformer):
         """
         check_is_fitted(self)
         D, outputs = self._step_widths
-        reader = copy.copy(self)  # what transform gave is read as what it takes
-        reader.n_features_in_ = self.n_features_in_ // D * outputs
-        vars(reader).pop("feature_names_in_", None)
+        kind, n_features = self._schema.kind, self.n_features_in_ // D * outputs
+        schema = InputSchema(kind, n_features, outputs)  # of what transform returned
         frame = nw.from_native(X, pass_through=True)
         values = frame.to_numpy() if isinstance(frame, nw.DataFrame) else X
-        features_per_step = outputs if self._kind == "tabular" else None
-        steps, lengths = read_steps(reader, values, features_per_step, reset=False)
+        features_per_step = outputs if kind == "tabular" else None
+        steps, lengths, _ = parse_steps(self, values, features_per_step, schema)
         steps = _map_present(self.transformer_.inverse_transform, steps, D)
         names = partial(OneToOneFeatureMixin.get_feature_names_out, self)
-        if self._kind == "sequences":
+        if kind == "sequences":
             return like_sequences(X, steps, lengths, names)
         return like_table(X, steps.reshape(len(lengths), -1), names)
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import kind_of, stack_items, unwrap
-from skrnn._data.validation import read_table
+from skrnn._data.inputs import InputSchema, parse_table
 
 
 class Windows(NamedTuple):
@@ -198,7 +198,11 @@ class SlidingWindows(
         self
             The fitted transformer.
         """
-        read_table(self, X, reset=True)
+        table, names = parse_table(self, X, None)
+        schema = InputSchema("tabular", table.shape[1], table.shape[1], names)
+        vars(self).update({"_schema": schema} | schema.attributes())
+        if names is None:
+            vars(self).pop("feature_names_in_", None)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -216,7 +220,7 @@ class SlidingWindows(
             cannot be written to.
         """
         check_is_fitted(self)
-        steps = read_table(self, X, reset=False)
+        steps, _ = parse_table(self, X, self._schema)
         before = np.full((self.length - 1, steps.shape[1]), np.nan, steps.dtype)
         return _windows(np.concatenate([before, steps]), self.length)
 

@@ -170,12 +170,12 @@ def test_weights_of_sequences_are_weights_of_all_their_steps(build):
 
 # what is refused ------------------------------------------------------------------------------
 
-PER_SEQUENCE = r'y has one value for sequence 0, not one a step.*readout="step".*another readout'
+PER_SEQUENCE = r'y has one value for sequence 0, not one per step.*readout="step".*another readout'
 BAD_TARGETS = {
-    "one a sequence": (step_classifier, np.arange(N) % 2, PER_SEQUENCE),
-    "one a sequence, list": (step_classifier, [0, 1] * 4, PER_SEQUENCE),
-    "one a sequence, text": (step_classifier, ["a", "b"] * 4, PER_SEQUENCE),
-    "one a sequence, Series": (step_classifier, pd.Series([0, 1] * 4), PER_SEQUENCE),
+    "one per sequence": (step_classifier, np.arange(N) % 2, PER_SEQUENCE),
+    "one per sequence, list": (step_classifier, [0, 1] * 4, PER_SEQUENCE),
+    "one per sequence, text": (step_classifier, ["a", "b"] * 4, PER_SEQUENCE),
+    "one per sequence, Series": (step_classifier, pd.Series([0, 1] * 4), PER_SEQUENCE),
     "too few": (step_classifier, LABELS[:5], r"8 sequences.*y has 5"),
     "too short": (
         step_regressor,
@@ -197,13 +197,13 @@ BAD_TARGETS = {
         [y[..., None] for y in WIDE],
         r"y\[0\] has shape \(3, 2, 1\)",
     ),
-    "a number": (step_regressor, 5.0, r"y is a float.*one target a step"),
-    "a string": (step_classifier, "abc", r"y is a str.*one target a step"),
-    "a dict": (step_classifier, {"a": 1}, r"y is a dict.*one target a step"),
+    "a number": (step_regressor, 5.0, r"y is a float.*one target per step"),
+    "a string": (step_classifier, "abc", r"y is a str.*one target per step"),
+    "a dict": (step_classifier, {"a": 1}, r"y is a dict.*one target per step"),
     "sparse": (
         step_classifier,
         sparse.csr_array(np.eye(N)),
-        r"y is a csr_array.*one target a step",
+        r"y is a csr_array.*one target per step",
     ),
     "none": (step_classifier, None, r"requires y"),
     "ragged steps": (step_regressor, [[[1.0], [1.0, 2.0]]] * N, r"y\[0\] is not rectangular"),
@@ -234,7 +234,7 @@ def test_bad_targets_are_refused_in_words(make, y, words):
     assert state(estimator) == before
 
 
-@pytest.mark.parametrize("name", ["one a sequence", "too few", "too short", "a number", "sparse"])
+@pytest.mark.parametrize("name", ["one per sequence", "too few", "too short", "a number", "sparse"])
 def test_bad_targets_are_refused_by_score(name):
     _, y, words = BAD_TARGETS[name]
     estimator = step_regressor().fit(X, REAL)

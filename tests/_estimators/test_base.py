@@ -325,7 +325,7 @@ def test_another_architecture_cannot_be_resumed(change, words, kind):
     estimator = fitted(kind, warm_start=True).set_params(**change)
     before = state(estimator)
     for method in (estimator.fit, estimator.partial_fit):
-        with pytest.raises(ValueError, match=rf"Cannot go on.*{words}.*warm_start"):
+        with pytest.raises(ValueError, match=rf"Cannot resume.*{words}.*warm_start"):
             method(X, targets(kind, {}))
         assert state(estimator) == before
 

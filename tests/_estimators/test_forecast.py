@@ -109,17 +109,17 @@ BAD_FORECASTS = {
     "fewer outputs than features": (
         lambda: step_regressor().fit(X, UNIVARIATE),
         X,
-        r"2 features a step.*1 outputs",
+        r"2 features per step.*1 outputs",
     ),
     "more outputs than features": (
         lambda: regressor().fit(UNIVARIATE, np.column_stack([REAL, REAL])),
         UNIVARIATE,
-        r"1 features a step.*2 outputs.*Fit it to predict the step that comes next",
+        r"1 features per step.*2 outputs.*Fit it to predict the step that comes next",
     ),
     "as many quantiles as features": (
         lambda: regressor(loss="quantile", quantile=[0.1, 0.9]).fit(X, REAL),
         X,
-        r"2 features a step.*2 outputs that are quantiles of one",
+        r"2 features per step.*2 outputs that are quantiles of one",
     ),
     "categories": (
         lambda: regressor(categorical_features=[0]).fit(TOKENS, REAL),

@@ -307,7 +307,7 @@ def test_a_net_of_another_loss_cannot_be_resumed(method, change):
     X, y = make_counts()
     reg = fitted(X, y, loss="quantile", quantile=0.6, warm_start=True).set_params(**change)
     before = state(reg)
-    words = r"Cannot go on.*loss='quantile'.*0\.6.*leave loss and quantile as they were"
+    words = r"Cannot resume.*loss='quantile'.*0\.6.*leave loss and quantile as they were"
     with pytest.raises(ValueError, match=words):
         getattr(reg, method)(X, y)
     assert state(reg) == before

@@ -1,0 +1,271 @@
+"""Targets: what is learned of y, and the way from labels and units to the loss and back."""
+
+from math import isfinite
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from skrnn._data.samples import Samples
+from skrnn._data.validation import check_target
+from skrnn._nn.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    ClassificationLoss,
+    RegressionLoss,
+)
+from skrnn._typing import Floats, Rows
+
+
+class ClassTargets(NamedTuple):
+    """Labels: their classes, or how many labels there are of a multilabel target."""
+
+    classes: Any
+    kind: str  # "binary", "multiclass" or "multilabel"
+    loss_name: str
+    n_outputs: int
+
+    @staticmethod
+    def check(y: Any) -> Any:
+        """y as an array of labels (n,), or of indicators (n, n_labels)."""
+        y = check_target(y.toarray() if issparse(y) else y, dtype=None)
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "y has several columns of classes, which is not supported. Fit one classifier per "
+                "column, by sklearn.multioutput.MultiOutputClassifier; or, if a column is a step, "
+                'set readout="step".'
+            )
+        return y if kind.startswith("multilabel") else column_or_1d(y, warn=True)
+
+    @classmethod
+    def learn(cls, y: Any, classes: Any) -> Self:
+        """From labels with a weight, or from `classes`, all that there will ever be."""
+        if y.ndim == 2:
+            kind, labels = "multilabel", np.arange(y.shape[1])
+        else:
+            labels = np.unique(y if classes is None else classes)
+            kind = "binary" if len(labels) == 2 else "multiclass"
+        if kind != "multilabel" and len(labels) < 2:
+            raise ValueError(
+                "RNNClassifier needs at least 2 classes, but y holds one class (of the rows with a "
+                f"weight): {labels.tolist()[0]!r}."
+            )
+        name, loss = next(
+            (name, loss) for name, loss in CLASSIFICATION_LOSSES.items() if kind in loss.kinds
+        )
+        return cls(labels, kind, name, loss().n_outputs(len(labels)))
+
+    def resume(self, y: Any, classes: Any) -> Self:
+        """The same at a later call, if y goes with it."""
+        if classes is not None and not np.array_equal(self.classes, np.unique(classes)):
+            raise ValueError(
+                f"classes={classes!r} is not what the first call gave: {self.classes!r}."
+            )
+        if (y.ndim == 2) != self.is_multilabel or (y.ndim == 2 and y.shape[1] != self.n_outputs):
+            raise ValueError("y is not of the kind and width that the first call gave.")
+        return self
+
+    @property
+    def is_multilabel(self) -> bool:
+        return self.kind == "multilabel"
+
+    @property
+    def loss(self) -> ClassificationLoss:
+        return CLASSIFICATION_LOSSES[self.loss_name]()
+
+    def encode(self, y: Any) -> Rows:
+        """Numbers of classes (n, 1), or indicators (n, n_labels)."""
+        if self.is_multilabel:
+            return y.astype(np.float64)
+        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        unknown = self.classes[codes] != y
+        if unknown.any():
+            raise ValueError(
+                f"y holds labels that are not in classes_: {np.unique(y[unknown])}. partial_fit "
+                "must be given all classes at the first call."
+            )
+        return codes[:, None]
+
+    def prepare(
+        self, samples: Samples, dtype: np.dtype, class_weight: Any, first: bool
+    ) -> tuple[Self, Samples]:
+        """Targets as the loss takes them; weights by class, of mean 1."""
+        weight = samples.weight
+        if class_weight is not None:
+            weight = self._weigh_classes(samples, class_weight)
+            if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+                raise ValueError(
+                    f"class_weight={class_weight!r} must give numbers >= 0, not all of them 0."
+                )
+        samples = samples._replace(weight=weight)
+        return self, samples._replace(
+            targets=self.loss.encode(samples.targets, dtype),
+            weight=weight / samples.valid()[1].mean(),
+        )
+
+    def _weigh_classes(self, samples: Samples, class_weight: Any) -> Floats:
+        """Weights times those of the classes; for multilabel a column per label."""
+        targets, weight = samples.valid()
+        columns = [
+            samples.weight * self._factors(factors, own, weight)[codes]
+            for factors, own, codes in zip(
+                self._factors_by_column(class_weight),
+                targets.astype(int).T,
+                samples.targets.astype(int).T,
+                strict=True,
+            )
+        ]
+        return np.column_stack(columns) if self.is_multilabel else columns[0]
+
+    def _factors_by_column(self, class_weight: Any) -> list[Any]:
+        """One class_weight for each column of targets."""
+        n_columns = self.n_outputs if self.is_multilabel else 1
+        if not isinstance(class_weight, list):
+            return [class_weight] * n_columns
+        dicts = all(isinstance(factors, dict) for factors in class_weight)
+        if not (self.is_multilabel and dicts and len(class_weight) == n_columns):
+            raise ValueError(
+                f"class_weight={class_weight!r} must be a list only for a multilabel y, of one "
+                "dict per label, {0: weight, 1: weight}."
+            )
+        return class_weight
+
+    def _factors(self, class_weight: Any, codes: Any, weight: Floats) -> Any:
+        labels = np.arange(2) if self.is_multilabel else self.classes
+        if class_weight == "balanced":
+            totals = np.bincount(codes, weight, minlength=len(labels))
+            return totals.sum() / np.count_nonzero(totals) / np.where(totals > 0, totals, 1)
+        return compute_class_weight(class_weight, classes=labels, y=labels[codes])
+
+    def strata(self, targets: Rows) -> Rows | None:
+        """What the validation part is stratified by."""
+        return None if self.is_multilabel else targets[:, 0]
+
+    def labels(self, raw: Rows) -> Any:
+        codes = self.loss.decide(raw)
+        return codes if self.is_multilabel else self.classes[codes]
+
+    def probabilities(self, raw: Rows) -> Rows:
+        """Strictly between 0 and 1."""
+        p, tiny = self.loss.probabilities(raw), np.finfo(raw.dtype).eps
+        return p.clip(tiny, 1 - tiny, out=p)
+
+    predictions = labels
+
+    def score(self, y: Any, predicted: Any, weight: Any) -> float:
+        """Accuracy."""
+        return accuracy_score(y, predicted, sample_weight=weight)
+
+    def score_encoded(self, targets: Rows, raw: Rows, weight: Any) -> float:
+        """The same of encoded targets and raw outputs."""
+        y = targets if self.is_multilabel else targets[:, 0]
+        return accuracy_score(y, self.loss.decide(raw), sample_weight=weight)
+
+
+class RealTargets(NamedTuple):
+    """Numbers: their loss, and the units in which it is computed."""
+
+    loss_name: str
+    settings: dict[str, Any]
+    is_flat: bool  # whether y had one dimension
+    n_outputs: int
+    shift: Any = 0.0
+    scale: Any = 1.0
+
+    @staticmethod
+    def check(y: Any, *, per_step: bool) -> Rows:
+        y = check_target(y, dtype=np.float64)
+        is_column = y.ndim == 2 and y.shape[1] == 1 and not per_step
+        return column_or_1d(y, warn=True) if is_column else y
+
+    @classmethod
+    def learn(cls, y: Rows, loss_name: str, params: dict[str, Any]) -> Self:
+        kind = REGRESSION_LOSSES[loss_name]
+        loss = kind(**{name: params[name] for name in kind.settings})
+        settings = {name: getattr(loss, name) for name in kind.settings}
+        n_columns = 1 if y.ndim == 1 else y.shape[1]
+        if n_columns > 1 and loss.outputs_per_target > 1:
+            raise ValueError(
+                f"Several quantiles, quantile={params['quantile']!r}, are for a y of one output, "
+                f"but y has {n_columns} outputs: ask for one quantile, or fit one regressor per "
+                "output."
+            )
+        return cls(loss_name, settings, y.ndim == 1, n_columns * loss.outputs_per_target)
+
+    def resume(self, y: Rows, loss_name: str, params: dict[str, Any]) -> Self:
+        """The same at a later call, if y and the loss go with it."""
+        now = self.learn(y, loss_name, params)
+        if (now.loss_name, now.settings) != (self.loss_name, self.settings):
+            raise ValueError(
+                f"Cannot resume: the net was fitted with loss={self.loss_name!r} {self.settings} "
+                f"and is now asked for loss={now.loss_name!r} {now.settings}. Fit without "
+                "warm_start, or leave loss and quantile as they were."
+            )
+        if now.n_outputs != self.n_outputs:
+            per_target = self.loss.outputs_per_target
+            raise ValueError(
+                f"y has {now.n_outputs // per_target} outputs, expected "
+                f"{self.n_outputs // per_target} as at first."
+            )
+        return self
+
+    @property
+    def loss(self) -> RegressionLoss:
+        return REGRESSION_LOSSES[self.loss_name](**self.settings)
+
+    def encode(self, y: Rows) -> Rows:
+        """Targets as columns."""
+        lower = self.loss.lower
+        if (y < lower).any():
+            raise ValueError(
+                f'loss="{self.loss_name}" needs targets y >= {lower:g}, but y holds the negative '
+                f"{y.min():g}."
+            )
+        return y.reshape(len(y), -1)
+
+    def prepare(
+        self, samples: Samples, dtype: np.dtype, class_weight: None, first: bool
+    ) -> tuple[Self, Samples]:
+        """Targets in the units of the loss, those of the first fit; weights of mean 1."""
+        samples = samples._replace(weight=samples.weight / samples.valid()[1].mean())
+        shift, scale = self.loss.units(*samples.valid()) if first else (self.shift, self.scale)
+        if np.abs(samples.targets).max() > np.finfo(dtype).max:
+            raise ValueError(
+                f"The targets y are too large for {dtype}, the dtype of X: scale them."
+            )
+        samples = samples._replace(targets=(samples.targets - shift) / scale)
+        return self._replace(shift=shift, scale=scale), samples
+
+    def strata(self, targets: Rows) -> None:
+        """Nothing: the validation part is drawn from all alike."""
+
+    def predictions(self, raw: Rows) -> Rows:
+        """Raw outputs (n, n_outputs) in the units of y; beyond its dtype, the largest number."""
+        wide = self.loss.inverse_link(raw) * self.scale + self.shift
+        y = wide.astype(raw.dtype)
+        if isfinite(np.vdot(y, y)):
+            return y
+        limits = np.finfo(raw.dtype)
+        return wide.clip(limits.min, limits.max).astype(raw.dtype)
+
+    def values(self, raw: Rows) -> Floats:
+        """Predictions in the shape of y."""
+        y = self.predictions(raw)
+        return y[:, 0] if self.is_flat and self.n_outputs == 1 else y
+
+    def score(self, y: Any, predicted: Rows, weight: Any) -> float:
+        """R^2."""
+        return r2_score(y, self.loss.scored(predicted), sample_weight=weight)
+
+    def score_encoded(self, targets: Rows, raw: Rows, weight: Any) -> float:
+        """The same of encoded targets and raw outputs."""
+        return self.score(targets, self.predictions(raw), weight)
+
+
+Targets = ClassTargets | RealTargets
