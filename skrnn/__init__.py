@@ -3,6 +3,9 @@
 from skrnn._data.containers import as_sequences, pad_sequences
 from skrnn._estimators.classifier import RNNClassifier
 from skrnn._estimators.regressor import RNNRegressor
+from skrnn._version import __version__
 
 __all__ = ["RNNClassifier", "RNNRegressor", "__version__", "as_sequences", "pad_sequences"]
-__version__ = "0.1.0"
+
+for _public in (RNNClassifier, RNNRegressor):
+    _public.__module__ = "skrnn"  # files name no private module

@@ -1,5 +1,7 @@
 """The pieces of scikit-learn that are private, or not in all versions, in one place."""
 
+from typing import Any, Self
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
 
@@ -10,19 +12,19 @@ except ImportError:
     class NoContext:
         """The context of a fit that nobody can watch."""
 
-        def subcontext(self, **task):
+        def subcontext(self, **task: Any) -> Self:
             return self
 
-        def call_on_fit_task_begin(self, **state):
+        def call_on_fit_task_begin(self, **state: Any) -> None:
             pass
 
-        def call_on_fit_task_end(self, **state):
+        def call_on_fit_task_end(self, **state: Any) -> bool:
             return False
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing but the context."""
 
-        def _init_callback_context(self, **task):
+        def _init_callback_context(self, **task: Any) -> NoContext:
             return NoContext()
 
 

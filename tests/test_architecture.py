@@ -10,7 +10,7 @@ import skrnn
 
 FOLDER = Path(skrnn.__file__).parent
 LEVELS = (  # from the bottom up: a module imports from earlier lines only
-    ("_compat", "_typing", "_parallel.host"),
+    ("_compat", "_typing", "_version", "_parallel.host"),
     ("_data.sequences", "_nn.blas", "_nn.initializers", "_parallel.threads"),
     ("_data.samples", "_data.containers", "_nn.cells", "_nn.embedding", "_nn.linear"),
     ("_nn.losses", "_nn.pooling", "_training.optimizers", "_training.schedules"),
@@ -23,6 +23,7 @@ LEVELS = (  # from the bottom up: a module imports from earlier lines only
     ("_nn.streaming",),
     ("_estimators.parameters", "_estimators.targets"),
     ("_estimators.training",),
+    ("_estimators.state",),
     ("_estimators.base",),
     ("_estimators.classifier", "_estimators.regressor"),
     ("preprocessing._containers", "datasets._japanese_vowels", "datasets._synthetic"),

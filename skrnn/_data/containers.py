@@ -6,10 +6,11 @@ import narwhals as nw
 import numpy as np
 
 from skrnn._data.sequences import is_finite, starts_of
+from skrnn._typing import Booleans, Floats, Integers, Rows
 
 
-def kind_of(X, fitted=None):
-    """Whether X is "tabular" (every row a flattened sequence) or "sequences".
+def kind_of(X: Any, fitted: str | None = None) -> str:
+    """Kind of X: "tabular" (every row is a flattened sequence) or "sequences".
 
     Nested lists of numbers can be either: they follow the kind `fitted`, else their shape.
     """
@@ -30,8 +31,8 @@ def kind_of(X, fitted=None):
     return "sequences" if ragged else fitted or "tabular"
 
 
-def unwrap(X):
-    """What is no container we know, but turns into an array, as that array."""
+def unwrap(X: Any) -> Any:
+    """Convert what is no known container but turns into an array."""
     if isinstance(X, np.ndarray) and X.dtype.names:
         raise ValueError(f"X is a structured array. {LAYOUT}")
     if isinstance(X, np.ma.MaskedArray):
@@ -43,15 +44,15 @@ def unwrap(X):
     return np.asarray(X) if not known and hasattr(X, "__array__") else X
 
 
-def _fill_masked(array):
+def _fill_masked(array: Any) -> Any:
     """Masked values are missing: NaN."""
     if array.dtype.kind in "biu":
         array = array.astype(np.float64)
     return array.filled(np.nan)
 
 
-def items_of(X):
-    """The items of a container that may hold sequences, None for any other."""
+def items_of(X: Any) -> Any:
+    """Return the items of a container that may hold sequences, None for any other."""
     if isinstance(X, (list, tuple)):
         return X
     if isinstance(X, np.ndarray):
@@ -68,20 +69,20 @@ def items_of(X):
     return None
 
 
-def _is_float32(dtype):
+def _is_float32(dtype: Any) -> bool:
     while dtype in (nw.List, nw.Array):
         dtype = dtype.inner
-    return dtype == nw.Float32
+    return bool(dtype == nw.Float32)
 
 
-def _as_float32(item):
+def _as_float32(item: Any) -> Any:
     try:
         return np.asarray(item, dtype=np.float32)
     except (TypeError, ValueError):  # not rectangular, which is said elsewhere
         return item
 
 
-def _ndim(item):
+def _ndim(item: Any) -> int:
     if isinstance(item, (list, tuple)):
         return 1 + (_ndim(item[0]) if len(item) else 0)
     if hasattr(item, "shape"):
@@ -89,7 +90,7 @@ def _ndim(item):
     return np.ndim(item) if hasattr(item, "__array__") else 0
 
 
-def stack_table(X, features_per_step):
+def stack_table(X: Rows, features_per_step: int | None) -> tuple[Rows, Integers]:
     """Rows (n, p), each a flattened sequence, as steps (n T, D) and lengths."""
     D = features_per_step or 1
     n, p = X.shape
@@ -101,15 +102,15 @@ def stack_table(X, features_per_step):
     return X.reshape(n * (p // D), D), np.full(n, p // D)
 
 
-def stack_items(X):
+def stack_items(X: Any) -> tuple[Rows, Integers, list[Any] | None]:
     """Sequences (T_i, D) or (T_i,) as steps (sum of T_i, D), lengths and step feature names."""
     items = items_of(X)
     if len(items) == 0:
         raise ValueError("Found 0 sample(s): X holds no sequence, and at least one is required.")
     if isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype != object and X.size:
-        arrays = _as_numbers(X, "X", None)
-        n, T, D = arrays.shape
-        return arrays.reshape(n * T, D), np.full(n, T), None
+        cube = _as_numbers(X, "X", None)
+        n, T, D = cube.shape
+        return cube.reshape(n * T, D), np.full(n, T), None
     names = [_names(item) for item in items]
     arrays = [_as_sequence(item, i) for i, item in enumerate(items)]
     D = arrays[0].shape[1]
@@ -135,7 +136,7 @@ LAYOUT = (
 )
 
 
-def _frame(item):
+def _frame(item: Any) -> Any:
     """A frame of any library, None for anything else."""
     if isinstance(item, (np.ndarray, list, tuple)):  # narwhals takes its time to say so
         return None
@@ -143,12 +144,12 @@ def _frame(item):
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def _names(item):
+def _names(item: Any) -> list[Any] | None:
     frame = _frame(item)
     return None if frame is None else list(frame.columns)
 
 
-def _as_sequence(item, i):
+def _as_sequence(item: Any, i: int) -> Rows:
     if hasattr(item, "toarray"):
         raise TypeError(f"Sequence {i} is sparse; dense arrays are required: use x.toarray().")
     array = _as_numbers(_as_array(item, i), f"Sequence {i}", item)
@@ -162,7 +163,7 @@ def _as_sequence(item, i):
     return array[:, None] if array.ndim == 1 else array
 
 
-def _as_array(item, i):
+def _as_array(item: Any, i: int) -> Any:
     if isinstance(item, np.ma.MaskedArray):
         return _fill_masked(item)
     frame = _frame(item)
@@ -172,7 +173,7 @@ def _as_array(item, i):
         raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
 
 
-def _as_numbers(array, what, item):
+def _as_numbers(array: Any, what: str, item: Any) -> Floats:
     """The array in float32 if it is, else in float64."""
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: {what} is complex. Pass x.real, x.imag.")
@@ -187,15 +188,15 @@ def _as_numbers(array, what, item):
         raise ValueError(f"{what} holds what is not a number: {item!r:.80}. {LAYOUT}") from None
 
 
-def require_valid_steps(steps, lengths):
+def require_valid_steps(steps: Rows, lengths: Integers) -> None:
     """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
     if is_finite(steps):
         return
     require_no_infinity(steps, lengths)
     starts = starts_of(lengths)
     missing = np.isnan(steps)
-    absent = missing.all(axis=1)
-    bad = missing.any(axis=1) & ~absent
+    absent = np.all(missing, axis=1)
+    bad = np.any(missing, axis=1) & ~absent
     if bad.any():
         raise ValueError(
             f"Input X contains NaN in some features of a step but not in all: "
@@ -210,8 +211,8 @@ def require_valid_steps(steps, lengths):
         )
 
 
-def require_no_infinity(steps, lengths):
-    bad = np.isinf(steps).any(axis=1)
+def require_no_infinity(steps: Rows, lengths: Integers) -> None:
+    bad = np.any(np.isinf(steps), axis=1)
     if bad.any():
         raise ValueError(
             f"Input X contains infinity: {place_of(lengths, bad)}, or what is too large for "
@@ -219,26 +220,26 @@ def require_no_infinity(steps, lengths):
         )
 
 
-def place_of(lengths, bad):
-    """Where the first bad one of the steps of all sequences stands, in words."""
+def place_of(lengths: Integers, bad: Booleans) -> str:
+    """Say where the first bad one of the steps of all sequences is."""
     row, starts = bad.argmax(), starts_of(lengths)
     i = np.searchsorted(starts, row, side="right") - 1
     return f"sequence {i}, step {row - starts[i]}"
 
 
-def _require_items(X):
+def _require_items(X: Any) -> Any:
     """The items of a container, those of a plain array or an iterator being its rows."""
     X = unwrap(X)
     items = items_of(X)
     if items is None and hasattr(X, "columns"):
         raise ValueError(
-            "X is a frame of several columns, not sequences: pass one frame or array a sequence."
+            "X is a frame of several columns, not sequences: pass one frame or array per sequence."
         )
     return list(X) if items is None else items
 
 
 def as_sequences(X: Any) -> np.ndarray:
-    """Put sequences into a one-dimensional object array, one array a sequence.
+    """Put sequences into a one-dimensional object array, one array per sequence.
 
     The container that every splitter and search of scikit-learn takes: `np.array` would turn
     sequences of equal length into one numeric array instead. Targets of every step that come as a

@@ -314,7 +314,7 @@ def require_codes(steps: Rows, lengths: Integers, features: tuple[int, ...]) -> 
 
 def check_integers(value: Any, name: str, of_what: str) -> tuple[int, ...]:
     """One integer or several, all >= 1, as a tuple."""
-    values = [value] if isinstance(value, Integral) or np.ndim(value) == 0 else list(value)
-    if not values or not all(isinstance(v, Integral) and v >= 1 for v in values):
+    values = [value] if np.ndim(value) == 0 else list(value)
+    if not values or not all(isinstance(v, Integral) and int(v) >= 1 for v in values):
         raise ValueError(f"{name} must be integers >= 1, one per {of_what}, got {value!r}.")
     return tuple(int(v) for v in values)

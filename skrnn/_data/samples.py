@@ -61,9 +61,11 @@ class Samples(NamedTuple):
         By length, targets (in an order that scaling them keeps), group and values. Equal sequences
         of a group are merged, their weights added.
         """
-        n, targets, weights = len(self.sequences), self.targets, self.weight.copy()
+        n, merged = len(self.sequences), self.weight.copy()
+        targets: Any = self.targets
+        weights: Any = merged
         if self.per_step:
-            targets, weights = self.sequences.of(targets), self.sequences.of(weights)
+            targets, weights = self.sequences.of(targets), self.sequences.of(merged)
         keys = list(
             zip(
                 self.sequences.lengths.tolist(),
@@ -80,5 +82,4 @@ class Samples(NamedTuple):
         for i, first in zip(order, order[firsts], strict=True):
             if i != first:
                 weights[first] += weights[i]
-        merged = weights.values if self.per_step else weights
         return self._replace(weight=merged).take(order[np.unique(firsts)])

@@ -165,7 +165,10 @@ def widen(columns: Columns, width: int) -> Columns:
 
 def present_steps(steps: Rows) -> Booleans | None:
     """Which steps are present, None for all: not those whose features are all NaN."""
-    return None if is_finite(steps) else ~np.isnan(steps).all(axis=1)
+    if is_finite(steps):
+        return None
+    absent: Booleans = np.all(np.isnan(steps), axis=1)
+    return ~absent
 
 
 def is_finite(values: Floats) -> bool:

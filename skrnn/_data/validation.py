@@ -1,12 +1,15 @@
 """Targets, weights, groups and single steps, as users hand them in."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.utils import check_array
 
 from skrnn._data.containers import items_of
+from skrnn._typing import Booleans, Floats, Integers, Rows
 
 
-def check_target(y, dtype):
+def check_target(y: Any, dtype: Any) -> Any:
     """y as a finite array of one or two dimensions."""
     try:
         y = check_array(y, ensure_2d=False, allow_nd=True, dtype=dtype, input_name="y")
@@ -27,7 +30,7 @@ _TARGET = (
 )
 
 
-def check_sample_weight(sample_weight, n, of="sequence"):
+def check_sample_weight(sample_weight: Any, n: int, of: str = "sequence") -> Floats:
     """Weights as float64 of shape (n,), none of them negative, not all zero."""
     if sample_weight is None:
         return np.ones(n)
@@ -47,17 +50,17 @@ def check_sample_weight(sample_weight, n, of="sequence"):
     return weight
 
 
-def step_targets(y, lengths, present):
-    """Targets of the steps that are there, one below the other, from one target for every step."""
+def step_targets(y: Any, lengths: Integers, present: Booleans | None) -> Any:
+    """Targets of the steps that are present, one below the other, from one for every step."""
     flat = _stack_steps(y, lengths, "y", _STEP_TARGETS)
     flat = flat if present is None else flat[present]
     if flat.dtype == object and not any(isinstance(value, str) for value in flat.flat):
-        return np.array(flat.tolist())  # numbers, whatever may have stood at absent steps
+        return np.array(flat.tolist())  # numbers, whatever there was at absent steps
     return flat
 
 
-def check_step_weight(sample_weight, lengths, present):
-    """Weights of the steps that are there, from weights of sequences or of steps."""
+def check_step_weight(sample_weight: Any, lengths: Integers, present: Booleans | None) -> Floats:
+    """Weights of the steps that are present, from weights of sequences or of steps."""
     n = len(lengths)
     if sample_weight is None or not _is_per_step(sample_weight):
         weight = np.repeat(check_sample_weight(sample_weight, n), lengths)
@@ -74,15 +77,15 @@ _STEP_TARGETS = (
 _STEP_WEIGHTS = "Expected one weight per sequence, (n,), or one per step as y."
 
 
-def _is_per_step(weight):
+def _is_per_step(weight: Any) -> bool:
     items = items_of(weight)
     if items is None:
         return np.ndim(weight) > 1
     return any(hasattr(item, "__len__") and not isinstance(item, str) for item in items)
 
 
-def _stack_steps(values, lengths, name, expected):
-    """What belongs to the steps of all sequences, one below the other."""
+def _stack_steps(values: Any, lengths: Integers, name: str, expected: str) -> Any:
+    """Stack values of the steps of all sequences, one below the other."""
     if hasattr(values, "columns"):  # a wide frame
         values = np.asarray(values)
     items = items_of(values)
@@ -111,7 +114,7 @@ def _stack_steps(values, lengths, name, expected):
     return np.concatenate(parts, dtype=object if len(texts) > 1 else None)  # no number as text
 
 
-def _steps_of(item, name, expected):
+def _steps_of(item: Any, name: str, expected: str) -> Any:
     try:
         part = np.asarray(item)
     except ValueError:
@@ -121,8 +124,8 @@ def _steps_of(item, name, expected):
     return part
 
 
-def read_step(x_t, D, dtype):
-    """Features (n, D) of one step of n sequences; (n,) will do where D is 1."""
+def read_step(x_t: Any, D: int, dtype: Any) -> Rows:
+    """Features (n, D) of one step of n sequences; or (n,) where D is 1."""
     try:
         x = np.asarray(x_t)
         if x.dtype.kind in "cUSmM":
@@ -143,7 +146,7 @@ def read_step(x_t, D, dtype):
     return x
 
 
-def require_valid_rows(x):
+def require_valid_rows(x: Rows) -> None:
     """Refuse infinity, and rows that are NaN in part."""
     bad = np.isinf(x).any(axis=1)
     if bad.any():
@@ -159,7 +162,7 @@ def require_valid_rows(x):
         )
 
 
-def check_groups(groups, n):
+def check_groups(groups: Any, n: int) -> Integers:
     """The number of the group of each sequence, in the order of the groups' names."""
     groups = np.asarray(groups)
     if groups.shape != (n,):

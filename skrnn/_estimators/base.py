@@ -1,5 +1,6 @@
 """What both estimators share: fitting, predicting and streaming; nothing of the meaning of y."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -23,18 +24,14 @@ from skrnn._data.validation import (
     step_targets,
 )
 from skrnn._estimators.parameters import check_combinations, constraints
+from skrnn._estimators.state import from_plain, to_plain
 from skrnn._estimators.targets import Targets
 from skrnn._estimators.training import CALM, Model, Start, TrainingState, fit_network, warn_of
 from skrnn._nn.streaming import moved
-from skrnn._parallel.host import computing
+from skrnn._parallel.host import computing, quiet
 from skrnn._training.monitor import FitMonitor, History
 from skrnn._typing import Floats, Rows
 
-QUIET = {
-    "over": "ignore",
-    "invalid": "ignore",
-    "under": "ignore",
-}  # not finite: said where it shows
 N_CALLS_KEPT = 1000  # in the curves of partial_fit
 
 
@@ -79,7 +76,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
 
     # Fitting -----------------------------------------------------------------------------------
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
@@ -138,16 +135,34 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         """
         validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         start = self._start() if self.warm_start else None
-        history = self._fit((X, y, sample_weight), start, self.max_iter, validation, groups=groups)
+        data = X, y, sample_weight
+        history = self._fit(data, start, self.max_iter, validation=validation, groups=groups)
         warn_of(history, self.max_iter, stacklevel=3)
         return self
 
     def _start(self) -> Start | None:
         """What a fit resumes from, None if there is nothing."""
         state = vars(self)
-        return Start(state["_model"], state["_training"]) if "_model" in state else None
+        if "_model" not in state:
+            return None
+        if "_training" not in state:
+            raise ValueError(
+                f"Cannot resume: this {type(self).__name__} was made by compact(), and has no "
+                "optimiser. Fit without warm_start, or resume the estimator it was made from."
+            )
+        return Start(state["_model"], state["_training"])
 
-    def _fit(self, data, start, max_iter, validation, *, groups=None, classes=None) -> History:
+    def _fit(
+        self,
+        data: tuple[Any, Any, Any],
+        start: Start | None,
+        max_iter: int,
+        *,
+        validation: dict[str, Any] | None = None,
+        groups: Any = None,
+        classes: Any = None,
+        n_kept: int | None = None,
+    ) -> History:
         """Parse, encode, train, assign: nothing is assigned if anything before fails."""
         X, y, _ = data
         check_combinations(self)
@@ -157,14 +172,15 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             learned = start and (start.model.inputs, start.model.targets)
             dtype = start and start.model.network.theta.dtype
             samples, inputs, targets = self._parse(data, learned, dtype, groups, classes)
-            held_out = self._parse_validation(validation, samples, inputs, targets, groups)
+            held_out = self._parse_validation(validation or {}, samples, inputs, targets, groups)
             monitor = partial(FitMonitor, self, context, X, y, self._attributes)
             result = fit_network(self, samples, held_out, inputs, targets, start, max_iter, monitor)
             fitted = self._attributes(result.model) | {"_training": result.state}
-            fitted |= histories(vars(self) if start else {}, result.history, self.early_stopping)
-            vars(self).update(fitted)
+            before = dict(vars(self)) if start else {}
+            fitted |= histories(before, result.history, self.early_stopping, n_kept)
+            self.__dict__.update(fitted)
             if "feature_names_in_" not in fitted:
-                vars(self).pop("feature_names_in_", None)
+                self.__dict__.pop("feature_names_in_", None)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return result.history
 
@@ -172,11 +188,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         self._validate_params()  # scikit-learn's decorator leaves it out once fitted
-        history = self._fit((X, y, sample_weight), self._start(), 1, {}, classes=classes)
-        for name in CURVES:
-            curve = getattr(self, name)
-            if curve is not None and len(curve) > N_CALLS_KEPT:
-                setattr(self, name, curve[-N_CALLS_KEPT:])
+        data = X, y, sample_weight
+        history = self._fit(data, self._start(), 1, classes=classes, n_kept=N_CALLS_KEPT)
         if history.stopped != "max_iter":
             warn_of(history, 1, stacklevel=4)
         return self
@@ -255,13 +268,56 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         except ValueError as error:
             raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from None
 
+    # State -------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values by name: parameters, attributes, and the state of the net."""
+        state = {**super().__getstate__()}
+        fitted = state.pop("_model", None), state.pop("_training", None)
+        return state | {"_state": to_plain(*fitted)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what this or an earlier version has saved."""
+        state = state.copy()
+        if "_state" not in state:
+            raise ValueError(
+                f"This {type(self).__name__} was not saved by a released version of skrnn: its "
+                "state has no format. Fit again."
+            )
+        plain = state.pop("_state")
+        model, training = from_plain(type(self).__name__, plain)
+        fitted = {"_model": model, "_training": training}
+        super().__setstate__(state | {k: v for k, v in fitted.items() if v is not None})
+
+    def compact(self) -> Self:
+        """Copy for prediction only: without the optimiser's state and the curves of training.
+
+        Returns
+        -------
+        estimator
+            Predicts the same bits, in about a third of the memory; it cannot be resumed by
+            `warm_start` or `partial_fit`.
+
+        Examples
+        --------
+        >>> from skrnn import RNNClassifier
+        >>> clf = RNNClassifier(max_iter=50, tol=0.1).fit([[0.0], [1.0]] * 5, [0, 1] * 5)
+        >>> hasattr(clf.compact(), "loss_curve_")
+        False
+        """
+        check_is_fitted(self)
+        twin = copy.copy(self)
+        for name in ("_training", *CURVES):
+            twin.__dict__.pop(name, None)
+        return twin
+
     # Predicting --------------------------------------------------------------------------------
 
     def _predict(self, X: Any, function: Callable[[Any, Rows], Any]) -> Any:
         """A function of targets and raw outputs (rows, n_outputs_), in the container of X."""
         check_is_fitted(self)
         model = self._model
-        with computing(), np.errstate(**QUIET):
+        with computing(), quiet():
             parsed = model.inputs.parse(self, X, model.network.theta.dtype)
             raw = raw_outputs(model, parsed)
             if not model.network.network.per_step:
@@ -272,7 +328,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
     def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
         check_is_fitted(self)
         model = self._model
-        with computing(), np.errstate(**QUIET):
+        with computing(), quiet():
             parsed = model.inputs.parse(self, X, model.network.theta.dtype)
             raw = raw_outputs(model, parsed)
             predicted = model.targets.predictions(raw)
@@ -297,7 +353,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         inputs, _, network = self._model
-        with computing(), np.errstate(**QUIET):
+        with computing(), quiet():
             parsed = inputs.parse(self, X, network.theta.dtype)
             states = network.hidden_states(parsed.sequences)
             return parsed.boxed(parsed.carried(states, network.state_before()))
@@ -332,7 +388,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         inputs, targets, network = self._streamed("step")
         x = read_step(x_t, inputs.schema.width, network.theta.dtype)
         before = network.from_user(state, len(x))
-        with computing(), np.errstate(over="ignore", invalid="ignore"):
+        with computing(), quiet():
             if isfinite(np.vdot(x, x)) or np.isfinite(x).all():
                 after = network.step(inputs.encode_step(x).T, before)
             else:
@@ -363,21 +419,29 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
 CURVES = "loss_curve_", "grad_norm_curve_", "validation_scores_"
 
 
-def histories(before: dict[str, Any], history: History, early_stopping: bool) -> dict[str, Any]:
-    """Fitted attributes that tell what happened, after those of the fit that is resumed."""
-    curve = [*(before.get("loss_curve_") or []), *history.losses]
-    scores = [*(before.get("validation_scores_") or []), *history.scores]
-    n_before, best_before = before.get("n_iter_", 0), before.get("best_loss_")
-    losses = curve if best_before is None else [best_before, *history.losses]
-    return {
-        "loss_curve_": curve,
-        "grad_norm_curve_": [*(before.get("grad_norm_curve_") or []), *history.grad_norms],
+def histories(
+    before: dict[str, Any], history: History, early_stopping: bool, n_kept: int | None
+) -> dict[str, Any]:
+    """Fitted attributes that tell what happened, after those of the fit that is resumed.
+
+    Curves keep the last `n_kept` epochs, None for all; counts and optima are of all epochs.
+    """
+    new = history.losses, history.grad_norms, history.scores
+    curves = {
+        name: [*(before.get(name) or []), *values][-n_kept if n_kept else None :]
+        for name, values in zip(CURVES, new, strict=True)
+    }
+    n_before = before.get("n_iter_", 0)
+    best_loss = before.get("best_loss_")
+    losses = curves["loss_curve_"] if best_loss is None else [best_loss, *history.losses]
+    scores = curves["validation_scores_"]
+    return curves | {
         "validation_scores_": scores if early_stopping else None,
         "n_iter_": n_before + len(history.losses),
-        "loss_": curve[-1],
+        "loss_": history.losses[-1],
         "best_loss_": None if early_stopping else min(losses),
         "best_epoch_": history.best and n_before + history.best,
-        "best_validation_score_": max(scores, default=None) if early_stopping else None,
+        "best_validation_score_": max(scores) if early_stopping and scores else None,
     }
 
 

@@ -100,7 +100,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     ):
         set_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

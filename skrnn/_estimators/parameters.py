@@ -418,7 +418,7 @@ class unavailable_with_lbfgs:  # noqa: N801
 
     def __init__(self, method: Any):
         self.method = method
-        update_wrapper(self, method)
+        update_wrapper(self, method)  # type: ignore[arg-type]
 
     def __get__(self, estimator: Any, owner: Any = None) -> Any:
         if estimator is not None and estimator.solver == "lbfgs":

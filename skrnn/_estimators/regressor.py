@@ -10,12 +10,12 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_scalar
 
 from skrnn._compat import Interval, StrOptions, fit_context
-from skrnn._estimators.base import QUIET, BaseRNN
+from skrnn._estimators.base import BaseRNN
 from skrnn._estimators.parameters import document, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
-from skrnn._parallel.host import computing
+from skrnn._parallel.host import computing, quiet
 from skrnn._typing import Floats, Rows
 
 
@@ -113,7 +113,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     ):
         set_parameters(self, locals())
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].lower >= 0
         return tags
@@ -205,7 +205,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         inputs, targets, network = self._streamed("forecast")
         D, several = network.architecture.n_in, targets.loss.outputs_per_target > 1
         future = []
-        with computing(), np.errstate(**QUIET):
+        with computing(), quiet():
             parsed = inputs.parse(self, X, network.theta.dtype)
             if targets.n_outputs != D or inputs.categorical or several:
                 raise ValueError(

@@ -156,7 +156,9 @@ class ClassTargets(NamedTuple):
         p, tiny = self.loss.probabilities(raw), np.finfo(raw.dtype).eps
         return p.clip(tiny, 1 - tiny, out=p)
 
-    predictions = labels
+    def predictions(self, raw: Rows) -> Any:
+        """What `score` compares with y."""
+        return self.labels(raw)
 
     def score(self, y: Any, predicted: Any, weight: Any) -> float:
         """Accuracy."""

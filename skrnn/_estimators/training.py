@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,11 @@ from sklearn.utils import check_random_state
 
 from skrnn._data.inputs import Inputs, check_integers
 from skrnn._data.samples import Samples
+from skrnn._data.sequences import Sequences
 from skrnn._estimators.targets import Targets
 from skrnn._nn.network import Architecture, Network
 from skrnn._nn.streaming import FittedNetwork
+from skrnn._parallel.host import quiet
 from skrnn._parallel.shards import Batch, ShardedObjective
 from skrnn._training.early_stopping import EarlyStopping
 from skrnn._training.loops import NotFiniteError, Updater, minimize, train
@@ -105,7 +108,7 @@ def fit_network(
     state = TrainingState(rng, seed)
     before = start.state if start else state
     try:
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with quiet():
             state, history = solve(
                 params, model, samples, held_out, state, before, max_iter, monitor(model)
             )
@@ -190,7 +193,16 @@ def _objective(params: Any, model: Model) -> ShardedObjective:
     )
 
 
-def _minimize(params, model, samples, held_out, state, before, max_iter, monitor):
+def _minimize(
+    params: Any,
+    model: Model,
+    samples: Samples,
+    held_out: Samples | None,
+    state: TrainingState,
+    before: TrainingState,
+    max_iter: int,
+    monitor: Monitor,
+) -> tuple[TrainingState, History]:
     """L-BFGS: every iteration takes all samples."""
     order = samples.sequences.longest_first()
     history = minimize(
@@ -205,7 +217,16 @@ def _minimize(params, model, samples, held_out, state, before, max_iter, monitor
     return state, history
 
 
-def _descend(params, model, samples, held_out, state, before, max_iter, monitor):
+def _descend(
+    params: Any,
+    model: Model,
+    samples: Samples,
+    held_out: Samples | None,
+    state: TrainingState,
+    before: TrainingState,
+    max_iter: int,
+    monitor: Monitor,
+) -> tuple[TrainingState, History]:
     """Gradient descent of some kind, batch by batch."""
     network, theta, rng = model.network.network, model.network.theta, state.rng
     n = len(samples.sequences)
@@ -219,13 +240,13 @@ def _descend(params, model, samples, held_out, state, before, max_iter, monitor)
         order = rng.permutation(n) if params.shuffle and batch_size < n else np.arange(n)
         return _batches(params, model, samples, order, batch_size, rng)
 
-    def outputs(sequences) -> Rows:
+    def outputs(sequences: Sequences) -> Rows:
         raw = model.network.outputs(sequences)
         if not np.isfinite(raw).all():
             raise NotFiniteError
         return raw
 
-    def score(theta: Vector) -> float:
+    def score(held_out: Samples, theta: Vector) -> float:
         targets, weight = held_out.flat()
         return model.targets.score_encoded(targets, outputs(held_out.sequences), weight)
 
@@ -237,7 +258,7 @@ def _descend(params, model, samples, held_out, state, before, max_iter, monitor)
         EarlyStopping(params.tol, params.n_iter_no_change),
         max_iter=max_iter,
         monitor=monitor,
-        score=None if held_out is None else score,
+        score=None if held_out is None else partial(score, held_out),
         probe=lambda theta: outputs(samples.sequences.take(slice(batch_size))),
     )
     del lent

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import maximum, multiply, sign, subtract, tanh
 
 from skrnn._nn.initializers import Parameter, glorot_uniform, identity, orthogonal
-from skrnn._typing import Columns, Floats, Start, Steps
+from skrnn._typing import Columns, Floats, Steps
 
 
 class Block(NamedTuple):
@@ -56,7 +56,7 @@ class Cell:
     states: ClassVar[tuple[str, ...]] = ("h",)  # what is carried from step to step
     n_memory: ClassVar[int] = 0
     biases: ClassVar[dict[str, float]] = {}  # initial values of b_h by gate, where not 0
-    recurrent_start: ClassVar[Start] = staticmethod(orthogonal)
+    recurrent_start: ClassVar[Any] = staticmethod(orthogonal)  # a Start
     keeps_h: ClassVar[bool] = False  # whether a part of dL/dh_prev bypasses the products
     bounded: ClassVar[bool] = True  # whether h stays finite whatever the weights
 
@@ -102,20 +102,22 @@ class TanhCell(Cell):
     """Elman (1990): h = tanh(a). The layer lets a and h be the same memory."""
 
     @staticmethod
-    def views(a, h_prev, h, m):
+    def views(a: Steps, h_prev: Columns, h: Columns, m: Steps) -> tuple[Any, ...]:
         return (h,)
 
     @staticmethod
-    def gradient_views(da):
+    def gradient_views(da: Steps) -> tuple[Any, ...]:
         return tuple(da)
 
     @staticmethod
-    def forward(step, scratch):
+    def forward(step: tuple[Any, ...], scratch: Scratch) -> None:
         (h,) = step
         tanh(h, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dc, scratch):
+    def backward(
+        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+    ) -> None:
         (h,), (da,), (_, one, _) = step, d_step, scratch
         multiply(h, h, out=da)  # dh/da = 1 - tanh(a)^2 = 1 - h^2
         subtract(one, da, out=da)
@@ -129,12 +131,14 @@ class ReluCell(TanhCell):
     bounded = False
 
     @staticmethod
-    def forward(step, scratch):
+    def forward(step: tuple[Any, ...], scratch: Scratch) -> None:
         (h,) = step
         maximum(h, 0, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dc, scratch):
+    def backward(
+        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+    ) -> None:
         (h,), (da,) = step, d_step
         sign(h, out=da)  # dh/da is 1 where h > 0, else 0
         da *= dh
@@ -154,15 +158,15 @@ class GRU(Cell):
     keeps_h = True
 
     @staticmethod
-    def views(a, h_prev, h, m):
+    def views(a: Steps, h_prev: Columns, h: Columns, m: Steps) -> tuple[Any, ...]:
         return (*a, a[1:3], h_prev, h)
 
     @staticmethod
-    def gradient_views(da):
+    def gradient_views(da: Steps) -> tuple[Any, ...]:
         return (*da, da[1:3])
 
     @staticmethod
-    def forward(step, scratch):
+    def forward(step: tuple[Any, ...], scratch: Scratch) -> None:
         u, r, z, n, rz, h_prev, h = step
         tmp, _, half = scratch
         tanh(rz, out=rz)  # sigmoid, the weights being halved
@@ -176,7 +180,9 @@ class GRU(Cell):
         h += n
 
     @staticmethod
-    def backward(step, d_step, dh, dc, scratch):
+    def backward(
+        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+    ) -> None:
         u, r, z, n, rz, _, h = step
         du, dr, dz, dn, drz = d_step
         tmp, one, _ = scratch
@@ -210,17 +216,17 @@ class LSTM(Cell):
     biases = {"f": 1.0}
 
     @staticmethod
-    def views(a, h_prev, h, m):
+    def views(a: Steps, h_prev: Columns, h: Columns, m: Steps) -> tuple[Any, ...]:
         o, i, f, _, _, _ = a
         return a[:4], a[:3], a[1:3], a[3:5], o, i, f, h, m, *m
 
     @staticmethod
-    def gradient_views(da):
+    def gradient_views(da: Steps) -> tuple[Any, ...]:
         do, di, df, dg = da
         return da, da[:3], da[1:3], do, di, df, dg
 
     @staticmethod
-    def forward(step, scratch):
+    def forward(step: tuple[Any, ...], scratch: Scratch) -> None:
         oifg, oif, i_f, g_c, o, _, _, h, m, c, tanh_c = step
         _, _, half = scratch
         tanh(oifg, out=oifg)
@@ -232,7 +238,9 @@ class LSTM(Cell):
         multiply(o, tanh_c, out=h)
 
     @staticmethod
-    def backward(step, d_step, dh, dc, scratch):
+    def backward(
+        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+    ) -> None:
         oifg, oif, _, g_c, o, i, f, h, _, _, tanh_c = step
         d_oifg, d_oif, d_if, do, di, df, dg = d_step
         tmp, one, _ = scratch

@@ -126,7 +126,7 @@ class BidirectionalStepHead(StepHead):
 
     def backprop(self, context: BatchContext) -> Backprop:
         both = StepBackprop(self.linear, self.mask, context)
-        d_states = Sequences.empty(self.states.lengths, *self.states.values.shape[1:], both.dtype)
+        d_states = Sequences.empty(self.states.lengths, self.linear.n_in, both.dtype)
         for segment in self.states.segments(exact=self.exact):
             d_states.put(segment, both.d_states(segment, self.states.steps(segment)))
         return StepsBackprop(both.value, d_states)

@@ -36,7 +36,7 @@ def identity(rng: np.random.RandomState, shape: tuple[int, ...]) -> Floats:
     return np.tile(np.eye(shape[1]), (shape[0] // shape[1], 1))
 
 
-def _orthogonal(rng, n):
+def _orthogonal(rng: np.random.RandomState, n: int) -> Floats:
     """Draw from the orthogonal matrices, uniformly (Mezzadri 2007)."""
     q, r = np.linalg.qr(rng.standard_normal((n, n)))
     return q * np.where(np.diag(r) < 0, -1.0, 1.0)

@@ -44,7 +44,7 @@ class RegressionLoss(Loss):
         """Shift and scale of each target: the loss is given (y - shift) / scale."""
         return mean_and_scale(y, weight)
 
-    def start(self, y, weight, n_outputs):
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         return np.zeros(n_outputs)
 
     def scored(self, predicted: Rows) -> Rows:
@@ -55,7 +55,7 @@ class RegressionLoss(Loss):
 class SquaredError(RegressionLoss):
     """(o - y)^2 / 2, of derivative o - y."""
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         error = o - y
         d_o = weight * error
         return 0.5 * np.vdot(d_o, error), d_o
@@ -64,12 +64,12 @@ class SquaredError(RegressionLoss):
 class AbsoluteError(RegressionLoss):
     """|o - y|, of derivative sign(o - y)."""
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         error = o - y
         d_o = weight * np.sign(error)
         return np.vdot(d_o, error), d_o
 
-    def start(self, y, weight, n_outputs):
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         return weighted_quantiles(y, weight, 0.5)
 
 
@@ -81,7 +81,7 @@ class Huber(RegressionLoss):
 
     threshold = 1.35  # standard deviations of the target: 95 % efficient for normal errors
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         error = o - y
         clipped = error.clip(-self.threshold, self.threshold)
         d_o = weight * clipped
@@ -96,11 +96,11 @@ class Poisson(RegressionLoss):
 
     lower = 0.0
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         mean = np.exp(o)
         return (weight * (mean - y * o)).sum(), weight * (mean - y)
 
-    def units(self, y, weight):
+    def units(self, y: Rows, weight: Floats) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):
             mean = np.average(y, axis=0, weights=weight)
         if not ((mean > 0) & (mean < np.inf)).all():
@@ -110,7 +110,7 @@ class Poisson(RegressionLoss):
             )
         return np.zeros_like(mean), mean
 
-    def inverse_link(self, o):
+    def inverse_link(self, o: Rows) -> Rows:
         return np.exp(o)
 
 
@@ -128,25 +128,25 @@ class Quantile(RegressionLoss):
         self.quantile = _read_quantiles(quantile)
         self.outputs_per_target = len(self.quantile)
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         q = np.array(self.quantile, o.dtype)[:, None]
         error = o - y
         d_o = weight * (np.heaviside(error, q) - q)
         return np.vdot(d_o, error), d_o
 
-    def start(self, y, weight, n_outputs):
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         return weighted_quantiles(y, weight, self.quantile)
 
-    def inverse_link(self, o):
+    def inverse_link(self, o: Rows) -> Rows:
         rank = np.argsort(np.argsort(self.quantile))
         return np.sort(self._of_targets(o), axis=-1)[..., rank].reshape(o.shape)
 
-    def scored(self, predicted):
+    def scored(self, predicted: Rows) -> Rows:
         """The middle quantile, the lower one of two in the middle."""
         middle = np.argsort(self.quantile)[(self.outputs_per_target - 1) // 2]
         return self._of_targets(predicted)[..., middle]
 
-    def _of_targets(self, o):
+    def _of_targets(self, o: Rows) -> Rows:
         return o.reshape(*o.shape[:-1], -1, self.outputs_per_target)
 
 
@@ -186,24 +186,24 @@ class MultilabelLogLoss(ClassificationLoss):
 
     kinds = ("multilabel",)
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         value = (weight * (np.logaddexp(0, o) - y * o)).sum()
         return value, weight * (expit(o) - y)
 
-    def start(self, y, weight, n_outputs):
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         ones = (weight.T * y.T).sum(axis=1)
         return np.log(ones + 0.5) - np.log(weight.sum(axis=0) - ones + 0.5)
 
-    def encode(self, codes, dtype):
+    def encode(self, codes: Rows, dtype: np.dtype) -> Rows:
         return codes.astype(dtype)
 
-    def inverse_link(self, o):
+    def inverse_link(self, o: Rows) -> Rows:
         return expit(o)
 
-    def decide(self, raw):
+    def decide(self, raw: Rows) -> Floats:
         return (raw > 0).astype(int)
 
-    def log_probabilities(self, raw):
+    def log_probabilities(self, raw: Rows) -> Rows:
         return log_expit(raw)
 
 
@@ -212,19 +212,19 @@ class BinaryLogLoss(MultilabelLogLoss):
 
     kinds = ("binary",)
 
-    def n_outputs(self, n_classes):
+    def n_outputs(self, n_classes: int) -> int:
         return 1
 
-    def decision(self, raw):
+    def decision(self, raw: Rows) -> Floats:
         return raw[:, 0]
 
-    def decide(self, raw):
+    def decide(self, raw: Rows) -> Floats:
         return (raw[:, 0] > 0).astype(int)
 
-    def probabilities(self, raw):
+    def probabilities(self, raw: Rows) -> Rows:
         return np.hstack([expit(-raw), expit(raw)])
 
-    def log_probabilities(self, raw):
+    def log_probabilities(self, raw: Rows) -> Rows:
         return log_expit(np.hstack([-raw, raw]))
 
 
@@ -237,7 +237,7 @@ class MultinomialLogLoss(ClassificationLoss):
 
     kinds = ("multiclass",)
 
-    def value_and_gradient(self, y, o, weight):
+    def value_and_gradient(self, y: Columns, o: Columns, weight: Floats) -> tuple[Any, Columns]:
         own = y[0], np.arange(o.shape[1])
         o = o - o.max(axis=0)
         p = np.exp(o)
@@ -246,19 +246,19 @@ class MultinomialLogLoss(ClassificationLoss):
         p[own] -= 1
         return (weight * (np.log(total) - o[own])).sum(), weight * p
 
-    def start(self, y, weight, n_outputs):
+    def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         totals = np.bincount(y[:, 0], weight, minlength=n_outputs)
         return np.log(totals + 0.5) - np.log(weight.sum() / n_outputs + 0.5)
 
-    def inverse_link(self, o):
+    def inverse_link(self, o: Rows) -> Rows:
         p = np.exp(o - np.maximum.reduce(o, axis=1, keepdims=True))
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
-    def decide(self, raw):
+    def decide(self, raw: Rows) -> Floats:
         return raw.argmax(axis=1)
 
-    def log_probabilities(self, raw):
+    def log_probabilities(self, raw: Rows) -> Rows:
         return log_softmax(raw, axis=1)
 
 

@@ -65,8 +65,9 @@ class Network:
         self.stacks = [stack for level in self.levels for stack in level]
         self.linear = Linear(self.n_states[-1], architecture.n_out)
         self.parameters = self.embedding.parameters.copy()
-        for part in (*self.stacks, self.linear):
-            self.parameters |= part.parameters
+        for stack in self.stacks:
+            self.parameters |= stack.parameters
+        self.parameters |= self.linear.parameters
         sizes = [prod(parameter.shape) for parameter in self.parameters.values()]
         self.n_weights, borders = sum(sizes), np.cumsum([0, *sizes]).tolist()
         self._places = [

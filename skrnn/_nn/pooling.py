@@ -51,55 +51,55 @@ class Readout:
 class Last(Readout):
     """The state after the last step."""
 
-    def collect(self, segment, h):
+    def collect(self, segment: Segment, h: Steps) -> None:
         for t, first, last in segment.ends:
             self.total[:, first:last] = h[t - 1, :, first:last]
 
-    def spread(self, segment, d):
+    def spread(self, segment: Segment, d: Columns) -> StepGradients:
         return {t - 1: (slice(a, b), d[:, a:b]) for t, a, b in segment.ends}
 
     @staticmethod
-    def fold(total, h, count):
+    def fold(total: Columns, h: Columns, count: Floats) -> Columns:
         return h
 
 
 class Mean(Readout):
     """The mean of the states over the steps: d_h_t = d / T for every t."""
 
-    def __init__(self, n_hidden, lengths, width, dtype):
+    def __init__(self, n_hidden: int, lengths: Integers, width: int, dtype: np.dtype):
         super().__init__(n_hidden, lengths, width, dtype)
         self.count = np.ones(width, dtype)
         self.count[: len(lengths)] = lengths
 
-    def collect(self, segment, h):
+    def collect(self, segment: Segment, h: Steps) -> None:
         for steps, first, last in segment.spans:
             self.total[:, first:last] += h[:steps, :, first:last].sum(axis=0)
 
-    def pooled(self):
+    def pooled(self) -> Columns:
         return self.total / self.count
 
-    def spread(self, segment, d):
+    def spread(self, segment: Segment, d: Columns) -> StepGradients:
         d_h = d / self.count
         return {t: (slice(0, n), d_h[:, :n]) for t, n in enumerate(segment.running())}
 
     @staticmethod
-    def fold(total, h, count):
+    def fold(total: Columns, h: Columns, count: Floats) -> Columns:
         return np.where(count > 0, total, 0) + h
 
     @staticmethod
-    def value(total, count):
+    def value(total: Columns, count: Floats) -> Columns:
         return total / np.maximum(count, 1)
 
 
 class Max(Readout):
     """The greatest value of each unit over the steps; d goes to the first step that has it."""
 
-    def __init__(self, n_hidden, lengths, width, dtype):
+    def __init__(self, n_hidden: int, lengths: Integers, width: int, dtype: np.dtype):
         super().__init__(n_hidden, lengths, width, dtype)
         self.total[:, : len(lengths)] = -np.inf
         self.when = np.full((n_hidden, width), -1)
 
-    def collect(self, segment, h):
+    def collect(self, segment: Segment, h: Steps) -> None:
         for steps, first, last in segment.spans:
             block, cols = h[:steps, :, first:last], slice(first, last)
             greatest, when = block.max(axis=0), segment.start + block.argmax(axis=0)
@@ -107,7 +107,7 @@ class Max(Readout):
             np.copyto(self.total[:, cols], greatest, where=greater)
             np.copyto(self.when[:, cols], when, where=greater)
 
-    def spread(self, segment, d):
+    def spread(self, segment: Segment, d: Columns) -> StepGradients:
         d, when = d[:, : segment.width], self.when[:, : segment.width] - segment.start
         unit, column = np.nonzero((when >= 0) & (when < segment.steps))
         dh = np.zeros((segment.steps, *d.shape), d.dtype)
@@ -115,7 +115,7 @@ class Max(Readout):
         return every_step(dh)
 
     @staticmethod
-    def fold(total, h, count):
+    def fold(total: Columns, h: Columns, count: Floats) -> Columns:
         return np.maximum(np.where(count > 0, total, -np.inf), h, dtype=h.dtype)
 
 

@@ -19,6 +19,8 @@ from skrnn._nn.cells import Cell, Scratch
 from skrnn._nn.initializers import Parameter
 from skrnn._typing import Columns, Floats, State, StepGradients, Steps, Weights
 
+FromAbove = dict[int, tuple[Columns, Columns]]  # {t: (columns of dh, what is added to them)}
+
 
 class Recurrent:
     """One direction of one recurrent layer: what its weights are, and how they are packed.
@@ -216,7 +218,8 @@ class RecurrentWorkspace:
         """Arrays of a segment from column `start` on; those of the last batch if it was alike."""
         return self._unroll(start, segment.steps, segment.width)
 
-    def _unroll(self, *key: int) -> Unrolled:
+    def _unroll(self, start: int, steps: int, width: int) -> Unrolled:
+        key = start, steps, width
         if key not in self._unrolled:
             self._unrolled[key] = self._previous.get(key) or self._lay_out(*key)
         return self._unrolled[key]
@@ -304,7 +307,7 @@ class RecurrentWorkspace:
             self._backward_elementwise(arrays, d_state, from_above, dx)
 
     def _backward(
-        self, arrays: Unrolled, d_state: State, from_above: StepGradients, dx: Steps | None
+        self, arrays: Unrolled, d_state: State, from_above: FromAbove, dx: Steps | None
     ) -> None:
         """With a = W s per step: dW += da s^T, dh_prev = W_hh^T da, dx = W_xh^T da."""
         layer, cell, scratch = self.layer, self.layer.cell, arrays.scratch
@@ -336,7 +339,7 @@ class RecurrentWorkspace:
                 to_dx(da_x, dx[t])
 
     def _backward_elementwise(
-        self, arrays: Unrolled, d_state: State, from_above: StepGradients, dx: Steps | None
+        self, arrays: Unrolled, d_state: State, from_above: FromAbove, dx: Steps | None
     ) -> None:
         """The same where no block reads h: da of all steps first, then dW and dx at once."""
         layer, cell, n_steps = self.layer, self.layer.cell, len(arrays.steps)

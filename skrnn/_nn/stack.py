@@ -11,6 +11,7 @@ from skrnn._data.sequences import Segment, Sequences, widen, width_of
 from skrnn._nn.cells import Cell
 from skrnn._nn.pooling import every_step
 from skrnn._nn.recurrent import Recurrent, RecurrentWorkspace, Unrolled
+from skrnn._parallel.host import interrupts
 from skrnn._typing import Columns, State, StepGradients, Steps, Weights
 
 BLOCK_BYTES = 2**21  # inference keeps the steps of a segment, and what they need, in cache
@@ -174,6 +175,8 @@ class Stack:
         source: Input,
         states: States,
     ) -> States:
+        if interrupts.insisted:
+            raise KeyboardInterrupt
         x, after = source.read(segment), []
         for i, space in enumerate(layers):
             mask = source.masks[i - 1] if i else None
@@ -200,22 +203,34 @@ class Stack:
             dx = self._backward(
                 layers, segment, arrays, d_states, above(segment, arrays[-1].hidden()), source, send
             )
-            if send is not None:
+            if send is not None and dx is not None:
                 send(segment, dx)
         return d_states
 
-    def _backward(self, layers, segment, arrays, d_states, d_h, source, send):
+    def _backward(
+        self,
+        layers: Layers,
+        segment: Segment,
+        arrays: list[Unrolled],
+        d_states: list[State],
+        d_h: StepGradients,
+        source: Input,
+        send: Send | None,
+    ) -> Steps | None:
         """Go back over the layers of a segment; return the gradient of its inputs, if wanted."""
-        dx = None
-        for i, space in reversed(list(enumerate(layers))):
-            if i or send is not None:
-                dx = np.empty((segment.steps, space.layer.n_in, segment.width), self.dtype)
-            space.backward(arrays[i], d_states[i], d_h, dx if i or send is not None else None)
-            if i:
-                if source.masks[i - 1] is not None:
-                    dx[:, :, : segment.n] *= source.masks[i - 1][:, : segment.n]
-                d_h = every_step(dx)
-        return dx
+        for i in reversed(range(1, len(layers))):
+            dx = self._empty_dx(segment, layers[i])
+            layers[i].backward(arrays[i], d_states[i], d_h, dx)
+            mask = source.masks[i - 1]
+            if mask is not None:
+                dx[:, :, : segment.n] *= mask[:, : segment.n]
+            d_h = every_step(dx)
+        d_input = None if send is None else self._empty_dx(segment, layers[0])
+        layers[0].backward(arrays[0], d_states[0], d_h, d_input)
+        return d_input
+
+    def _empty_dx(self, segment: Segment, space: RecurrentWorkspace) -> Steps:
+        return np.empty((segment.steps, space.layer.n_in, segment.width), self.dtype)
 
     def final_states(
         self,

@@ -25,7 +25,7 @@ class Carry(NamedTuple):
 
     layers: list[State]
     total: Columns
-    count: Floats
+    steps: Floats
 
 
 class FittedNetwork:
@@ -53,9 +53,9 @@ class FittedNetwork:
 
     def weights(self) -> Weights:
         """Named views of the weights: writing into them changes the net."""
-        lent = self._lent and self._lent()
+        lent: Vector | None = None if self._lent is None else self._lent()
         if lent is None:  # an array without a base of its own, which every view of it keeps alive
-            lent = np.frombuffer(memoryview(self.theta), self.theta.dtype)
+            lent = np.frombuffer(self.theta.data, self.theta.dtype)
             self._lent = weakref.ref(lent)
         self._version = object()
         return self.network.weights(lent)
@@ -147,12 +147,12 @@ class FittedNetwork:
             x = layers[-1][0]
         if not self._idle:
             self._idle.append(space)
-        total = self.network.readout.fold(carry.total, x, carry.count)
-        return Carry(layers, total, carry.count + 1)
+        total = self.network.readout.fold(carry.total, x, carry.steps)
+        return Carry(layers, total, carry.steps + 1)
 
     def read_out(self, carry: Carry) -> Rows:
         """Raw outputs (n, K) for what was seen so far."""
-        h = self.network.readout.value(carry.total, carry.count)
+        h = self.network.readout.value(carry.total, carry.steps)
         return self.network.linear.forward(self._views, h).T
 
     def to_user(self, carry: Carry) -> dict[str, Floats]:
@@ -162,7 +162,7 @@ class FittedNetwork:
             for names, layer in zip(self._state_names, carry.layers, strict=True)
             for name, h in zip(names, layer, strict=True)
         }
-        state["pooled"], state["steps"] = carry.total.T, carry.count
+        state["pooled"], state["steps"] = carry.total.T, carry.steps
         return state
 
     def from_user(self, state: dict[str, Floats] | None, n: int) -> Carry:
@@ -216,4 +216,4 @@ def moved(after: Carry, before: Carry, moves: Floats) -> Carry:
         for states in zip(after.layers, before.layers, strict=True)
     ]
     total = np.where(moves, after.total, before.total)
-    return Carry(layers, total, np.where(moves, after.count, before.count))
+    return Carry(layers, total, np.where(moves, after.steps, before.steps))

@@ -20,7 +20,7 @@ from skrnn._nn.heads import (
 from skrnn._nn.losses import Loss
 from skrnn._nn.network import Network, Noise
 from skrnn._nn.stack import Above, Input, Layers, Plan, Send, Stack, States, Tape
-from skrnn._typing import Columns, Integers, Rows, State, Steps, Vector, Weights
+from skrnn._typing import Columns, Integers, Rows, State, StepGradients, Steps, Vector, Weights
 
 BLOCK_COLUMNS = 1500
 
@@ -131,7 +131,7 @@ class Workspace:
         every_step = context.samples.sequences
         (start,) = self.network.starts(context.weights, len(every_step), context.noise)
         skipped = np.maximum(every_step.lengths - k, 0)
-        n = np.count_nonzero(skipped)
+        n = int(np.count_nonzero(skipped))
         before = Sequences(every_step.values, every_step.starts[:n], skipped[:n])
         tail = Sequences(
             every_step.values, every_step.starts + skipped, every_step.lengths - skipped
@@ -156,8 +156,9 @@ class Workspace:
         backprop, first = head.backprop(context), 0
         for window in stack.plan_windows(batch, k):
             states = [state and [h.copy() for h in state] for state in states]
+            plan = partial(_planned, window)
             (states,), tapes = self._forward(
-                context, batch, lambda _, p=window: p, [states], _ignore, keep_tape=True
+                context, batch, plan, [states], _ignore, keep_tape=True
             )
             self._backward(context, batch, tapes, backprop, first)
             first = len(batch)
@@ -166,12 +167,16 @@ class Workspace:
     def _head(self, lengths: Integers, noise: Noise) -> Head:
         network, mask = self.network, noise.masks[-1]
         if not network.per_step:
-            shape = network.n_directions, lengths, mask, network.dtype
-            return SequenceHead(network.linear, network.readout, *shape)
+            return self._sequence_head(lengths, noise)
         if network.n_directions == 1:
             return StepHead(network.linear, mask)
         exact = not network.stacks[0].layers[0].cell.bounded
         return BidirectionalStepHead(network.linear, mask, lengths, network.dtype, exact)
+
+    def _sequence_head(self, lengths: Integers, noise: Noise) -> SequenceHead:
+        network = self.network
+        shape = network.n_directions, lengths, noise.masks[-1], network.dtype
+        return SequenceHead(network.linear, network.readout, *shape)
 
     # Passes through the levels ----------------------------------------------------------------
 
@@ -189,7 +194,9 @@ class Workspace:
 
         Returns the states of every stack after its last segment, and inputs and tapes.
         """
-        below, finals, tapes, start = batch, [], [], iter(starts)
+        finals: list[States] = []
+        tapes: Tapes = []
+        below, start = batch, iter(starts)
         for i, level in enumerate(self.levels):
             top = i == len(self.levels) - 1
             states = batch if top else self._allocate_states(batch, i)
@@ -264,7 +271,7 @@ class Workspace:
         out = np.empty((len(sequences), network.linear.n_out), network.dtype)
         for idx in _blocks(sequences):
             batch = sequences.take(idx)
-            head = self._head(batch.lengths, network.silence)
+            head = self._sequence_head(batch.lengths, network.silence)
             self._infer(weights, batch, head.collect)
             out[idx] = head.outputs(weights)
         return out
@@ -340,6 +347,10 @@ class Workspace:
         return states, total
 
 
+def _planned(plan: Plan, stack: Stack) -> Plan:
+    return plan
+
+
 def _ignore(direction: int, segment: Segment, h: Steps) -> None:
     """Collect nothing."""
 
@@ -353,7 +364,7 @@ def _put_masked(below: Sequences, mask: Columns | None, segment: Segment, dx: St
     below.put(segment, dx if mask is None else dx[:, :, : segment.n] * mask[:, : segment.n])
 
 
-def _d_states(d_states: Sequences, segment: Segment, h: Steps):
+def _d_states(d_states: Sequences, segment: Segment, h: Steps) -> StepGradients:
     return gradients_of(d_states, segment)
 
 

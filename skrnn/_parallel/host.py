@@ -18,6 +18,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from scipy.linalg import cython_blas  # noqa: F401  loads SciPy's own BLAS before a controller looks
 from threadpoolctl import ThreadpoolController
 
@@ -87,10 +88,10 @@ def _functions_of(pool: Any) -> tuple[Callable[[], int], Callable[[int], Any]]:
     """
     symbol = getattr(pool, "_get_symbol", lambda name: None)
     names = "openblas_get_num_threads", "openblas_set_num_threads"
-    functions = [symbol(name) for name in names]
-    if None in functions or getattr(pool, "threading_layer", None) == "openmp":
-        functions = [pool.get_num_threads, pool.set_num_threads]
-    return functions[0], functions[1]
+    count, limit = (symbol(name) for name in names)
+    if count is None or limit is None or getattr(pool, "threading_layer", None) == "openmp":
+        return pool.get_num_threads, pool.set_num_threads
+    return count, limit
 
 
 class Interrupts:
@@ -158,6 +159,11 @@ class computing:  # noqa: N801
         blas_guard.leave(self._ticket)
         if self._takes_notes:
             interrupts.end()
+
+
+def quiet() -> np.errstate:
+    """Ignore floating-point errors: results that are not finite are dealt with where they show."""
+    return np.errstate(over="ignore", invalid="ignore", under="ignore")
 
 
 blas_guard, interrupts = BlasGuard(), Interrupts()

@@ -144,7 +144,16 @@ def train(
     return history
 
 
-def _train_epoch(theta, batches, objective, updater, stopping, monitor, history, best) -> str:
+def _train_epoch(
+    theta: Vector,
+    batches: Iterable[Any],
+    objective: Objective,
+    updater: Updater,
+    stopping: EarlyStopping,
+    monitor: Monitor,
+    history: History,
+    best: BestWeights,
+) -> str:
     """One epoch; why training ends after it, "max_iter" if it goes on."""
     monitor.begin_epoch()
     before, epoch = theta.copy(), Epoch()

@@ -41,12 +41,12 @@ class Adam(Optimizer):
 
     settings = ("beta_1", "beta_2", "epsilon")
 
-    def __init__(self, n_weights, dtype, *, beta_1, beta_2, epsilon):
+    def __init__(self, n_weights: int, dtype: Any, *, beta_1: float, beta_2: float, epsilon: float):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.t = 0
         self.m, self.v = np.zeros(n_weights, dtype), np.zeros(n_weights, dtype)
 
-    def step(self, theta, gradient, learning_rate, scratch):
+    def step(self, theta: Vector, gradient: Vector, learning_rate: float, scratch: Vector) -> None:
         self.t += 1
         _average(self.m, gradient, self.beta_1, scratch)
         _average(self.v, np.square(gradient, out=gradient), self.beta_2, scratch)
@@ -64,7 +64,14 @@ class AdamW(Adam):
     Every update subtracts learning_rate * penalty * theta, beside the gradient's.
     """
 
-    def penalize(self, theta, gradient, learning_rate, penalty, scratch):
+    def penalize(
+        self,
+        theta: Vector,
+        gradient: Vector,
+        learning_rate: float,
+        penalty: Vector,
+        scratch: Vector,
+    ) -> float:
         np.multiply(penalty, learning_rate, out=scratch)
         scratch *= theta
         theta -= scratch
@@ -76,11 +83,11 @@ class RMSprop(Optimizer):
 
     settings = ("beta_2", "epsilon")
 
-    def __init__(self, n_weights, dtype, *, beta_2, epsilon):
+    def __init__(self, n_weights: int, dtype: Any, *, beta_2: float, epsilon: float):
         self.beta_2, self.epsilon = beta_2, epsilon
         self.v = np.zeros(n_weights, dtype)
 
-    def step(self, theta, gradient, learning_rate, scratch):
+    def step(self, theta: Vector, gradient: Vector, learning_rate: float, scratch: Vector) -> None:
         _average(self.v, np.square(gradient, out=scratch), self.beta_2, scratch)
         np.sqrt(self.v, out=scratch)
         scratch += self.epsilon
@@ -94,11 +101,11 @@ class SGD(Optimizer):
 
     settings = ("momentum", "nesterovs_momentum")
 
-    def __init__(self, n_weights, dtype, *, momentum, nesterovs_momentum):
+    def __init__(self, n_weights: int, dtype: Any, *, momentum: float, nesterovs_momentum: bool):
         self.momentum, self.nesterovs_momentum = momentum, nesterovs_momentum
         self.velocity = np.zeros(n_weights, dtype)
 
-    def step(self, theta, gradient, learning_rate, scratch):
+    def step(self, theta: Vector, gradient: Vector, learning_rate: float, scratch: Vector) -> None:
         gradient *= learning_rate
         self.velocity *= self.momentum
         self.velocity -= gradient

@@ -37,17 +37,17 @@ class InverseScaling(Schedule):
 
     settings = ("learning_rate_init", "power_t")
 
-    def rate(self):
+    def rate(self) -> float:
         return self.learning_rate_init * (self.epochs + 1) ** -self.power_t
 
 
 class Adaptive(Schedule):
     """The rate is divided by 5 when the loss gets no better, until it is below 1e-6."""
 
-    def rate(self):
+    def rate(self) -> float:
         return self.learning_rate_init / 5**self.divisions
 
-    def lower(self):
+    def lower(self) -> bool:
         if self.rate() < 1e-6:
             return False
         self.divisions += 1
@@ -59,7 +59,7 @@ class Cosine(Schedule):
 
     settings = ("learning_rate_init", "max_iter")
 
-    def rate(self):
+    def rate(self) -> float:
         part = self.epochs % self.max_iter / self.max_iter
         return self.learning_rate_init * (1 + cos(pi * part)) / 2
 

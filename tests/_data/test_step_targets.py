@@ -265,7 +265,7 @@ BAD_WEIGHTS = {
     "(n, 1)": (np.ones((N, 1)), r"Sequence 0 has 3 steps, but sample_weight\[0\] has 1"),
     "two columns": (
         [np.ones((len(x), 2)) for x in X],
-        r"sample_weight has shape .*one weight a step",
+        r"sample_weight has shape .*one weight per step",
     ),
     "ragged steps": ([[[1.0], [1.0, 2.0]]] * N, r"sample_weight\[0\] is not rectangular"),
     "negative": ([-np.ones(len(x)) for x in X], r"-1.*>= 0"),
