@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skrnn._data.sequences import Sequences, starts_of
-from skrnn._typing import Floats, Integers
+from skrnn._typing import Floats, Integers, Rows
 
 
 class Samples(NamedTuple):
@@ -56,7 +56,7 @@ class Samples(NamedTuple):
         return self.take(self.sequences.longest_first())
 
     def in_canonical_order(self) -> "Samples":
-        """Sort so that the order depends on neither the users' order nor on repetition.
+        """Sort so that the order depends neither on the users' order nor on repetition or dtype.
 
         By length, targets (in an order that scaling them keeps), group and values. Equal sequences
         of a group are merged, their weights added.
@@ -71,7 +71,7 @@ class Samples(NamedTuple):
                 self.sequences.lengths.tolist(),
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
-                [values.tobytes() for values in self.sequences],
+                [values.tobytes() for values in self.sequences.of(sortable(self.sequences.values))],
                 [weight.tobytes() for weight in weights],
                 strict=True,
             )
@@ -83,3 +83,15 @@ class Samples(NamedTuple):
             if i != first:
                 weights[first] += weights[i]
         return self._replace(weight=merged).take(order[np.unique(firsts)])
+
+
+def sortable(values: Rows) -> Any:
+    """Integers whose bytes sort as finite values do, the same for float32 and float64.
+
+    The bits of a float, read as an integer, sort as its value does, if all are flipped of negative
+    numbers, and of others the sign; most significant byte first. Adding 0 turns -0 into 0.
+    """
+    bits = (values.astype(np.float64) + 0.0).view(np.uint64)
+    negative = (bits.view(np.int64) >> 63).view(np.uint64)  # all bits or none
+    bits ^= negative | np.uint64(1 << 63)
+    return bits.astype(">u8")
