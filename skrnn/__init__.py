@@ -5,7 +5,16 @@ from skrnn._estimators.classifier import RNNClassifier
 from skrnn._estimators.regressor import RNNRegressor
 from skrnn._version import __version__
 
-__all__ = ["RNNClassifier", "RNNRegressor", "__version__", "as_sequences", "pad_sequences"]
+__all__ = [
+    "SKOPS_TYPES",
+    "RNNClassifier",
+    "RNNRegressor",
+    "__version__",
+    "as_sequences",
+    "pad_sequences",
+]
+
+SKOPS_TYPES = ["skrnn.RNNClassifier", "skrnn.RNNRegressor"]  # all that a file of skops names
 
 for _public in (RNNClassifier, RNNRegressor):
     _public.__module__ = "skrnn"  # files name no private module

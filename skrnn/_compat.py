@@ -1,8 +1,9 @@
 """The pieces of scikit-learn that are private, or not in all versions, in one place."""
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
 
 try:
@@ -26,6 +27,14 @@ except ImportError:
 
         def _init_callback_context(self, **task: Any) -> NoContext:
             return NoContext()
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Validate the parameters before a method fits; scikit-learn's decorator, with a type."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 __all__ = [

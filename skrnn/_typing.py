@@ -4,7 +4,7 @@ T steps, B sequences of a batch (one column each), D inputs, H hidden units, G g
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,3 +22,11 @@ Weights: TypeAlias = dict[str, Floats]  # by name, views of a Vector
 
 Start: TypeAlias = Callable[[np.random.RandomState, tuple[int, ...]], Any]
 StepGradients: TypeAlias = dict[int, tuple[slice, Columns]]  # {t: (columns, dL/dh_t)}
+
+# Names that parameters take; a test compares them with the registries.
+CellName: TypeAlias = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
+ReadoutName: TypeAlias = Literal["last", "mean", "max", "step"]
+InitialState: TypeAlias = Literal["zeros", "normal", "learned"]
+SolverName: TypeAlias = Literal["adam", "adamw", "rmsprop", "sgd", "lbfgs"]
+ScheduleName: TypeAlias = Literal["constant", "invscaling", "adaptive", "cosine"]
+LossName: TypeAlias = Literal["squared_error", "absolute_error", "huber", "poisson", "quantile"]

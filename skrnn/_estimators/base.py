@@ -307,6 +307,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         """
         check_is_fitted(self)
         twin = copy.copy(self)
+        twin._model = self._model.snapshot()
         for name in ("_training", *CURVES):
             twin.__dict__.pop(name, None)
         return twin

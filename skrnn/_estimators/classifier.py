@@ -1,7 +1,7 @@
 """RNNClassifier: labels, their weights and probabilities."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,14 @@ from skrnn._estimators.base import BaseRNN
 from skrnn._estimators.parameters import document, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import ClassTargets
 from skrnn._estimators.training import Model
-from skrnn._typing import Rows
+from skrnn._typing import (
+    CellName,
+    InitialState,
+    ReadoutName,
+    Rows,
+    ScheduleName,
+    SolverName,
+)
 
 
 @document
@@ -64,23 +71,23 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     def __init__(
         self,
-        cell: str = "gru",
+        cell: CellName = "gru",
         *,
         hidden_layer_sizes: int | Sequence[int] = (64,),
         bidirectional: bool = False,
-        readout: str = "last",
-        initial_state: str = "zeros",
+        readout: ReadoutName = "last",
+        initial_state: InitialState = "zeros",
         dropout: float = 0.0,
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
-        class_weight: dict | list[dict] | str | None = None,
+        class_weight: dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None = None,
         alpha: float = 0.0001,
-        solver: str = "adam",
+        solver: SolverName = "adam",
         learning_rate_init: float = 0.005,
-        learning_rate: str = "constant",
+        learning_rate: ScheduleName = "constant",
         power_t: float = 0.5,
-        batch_size: int | str = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
         bptt_steps: int | None = None,

@@ -4,13 +4,15 @@ import inspect
 import textwrap
 from functools import update_wrapper
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from skrnn._compat import Interval, StrOptions
+from skrnn._compat import Interval, Method, StrOptions
 from skrnn._nn.cells import CELLS
 from skrnn._nn.pooling import READOUTS
 from skrnn._training.optimizers import OPTIMIZERS
 from skrnn._training.schedules import SCHEDULES
+
+Estimator = TypeVar("Estimator")
 
 
 class Parameter(NamedTuple):
@@ -351,9 +353,9 @@ def constraints() -> dict[str, Any]:
     return {name: parameter.constraints for name, parameter in PARAMETERS.items()}
 
 
-def document(cls: Any) -> Any:
+def document(cls: type[Estimator]) -> type[Estimator]:
     """Fill the shared parts into the docstring of a class."""
-    signature = inspect.signature(cls.__init__).parameters
+    signature = inspect.signature(cls).parameters
     parameters = "\n".join(
         f"{name} : {parameter.type}, default={_as_text(signature[name].default)}\n"
         + textwrap.indent(textwrap.dedent(parameter.text).strip(), "    ")
@@ -366,7 +368,7 @@ def document(cls: Any) -> Any:
         "references": REFERENCES,
     }
     filled = {name: textwrap.indent(text.strip(), "    ").strip() for name, text in parts.items()}
-    cls.__doc__ = cls.__doc__.format(**filled)
+    cls.__doc__ = (cls.__doc__ or "").format(**filled)
     return cls
 
 
@@ -413,8 +415,8 @@ class UnavailableError(AttributeError, ValueError):
     """A method that parameters rule out; `hasattr` is False, which scikit-learn goes by."""
 
 
-class unavailable_with_lbfgs:  # noqa: N801
-    """Decorator of a method that goes over the data batch by batch."""
+class _Unavailable:
+    """A method that solver "lbfgs" does not have."""
 
     def __init__(self, method: Any):
         self.method = method
@@ -427,3 +429,8 @@ class unavailable_with_lbfgs:  # noqa: N801
                 "the data at once: take another solver, or fit."
             )
         return self.method.__get__(estimator, owner)
+
+
+def unavailable_with_lbfgs(method: Method) -> Method:
+    """Decorate a method that goes over the data batch by batch."""
+    return _Unavailable(method)  # type: ignore[return-value]

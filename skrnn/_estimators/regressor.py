@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,16 @@ from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
 from skrnn._parallel.host import computing, quiet
-from skrnn._typing import Floats, Rows
+from skrnn._typing import (
+    CellName,
+    Floats,
+    InitialState,
+    LossName,
+    ReadoutName,
+    Rows,
+    ScheduleName,
+    SolverName,
+)
 
 
 @document
@@ -76,24 +85,24 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     def __init__(
         self,
-        cell: str = "gru",
+        cell: CellName = "gru",
         *,
         hidden_layer_sizes: int | Sequence[int] = (64,),
         bidirectional: bool = False,
-        readout: str = "last",
-        initial_state: str = "zeros",
+        readout: ReadoutName = "last",
+        initial_state: InitialState = "zeros",
         dropout: float = 0.0,
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
-        loss: str = "squared_error",
+        loss: LossName = "squared_error",
         quantile: float | Sequence[float] = 0.5,
         alpha: float = 0.0001,
-        solver: str = "adam",
+        solver: SolverName = "adam",
         learning_rate_init: float = 0.005,
-        learning_rate: str = "constant",
+        learning_rate: ScheduleName = "constant",
         power_t: float = 0.5,
-        batch_size: int | str = "auto",
+        batch_size: int | Literal["auto"] = "auto",
         max_iter: int = 200,
         max_grad_norm: float | None = 1.0,
         bptt_steps: int | None = None,
