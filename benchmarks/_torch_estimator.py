@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 
-from skrnn._training.early_stopping import Patience
+from skrnn._training.early_stopping import EarlyStopping
 
 
 class TorchEstimator:
@@ -33,7 +33,7 @@ class TorchEstimator:
     def _train(self, take, targets, batch_size=32, max_iter=200):
         loss_function = nn.MSELoss() if self.is_regression else nn.CrossEntropyLoss()
         optimizer = torch.optim.Adam(self.net.parameters(), lr=self.learning_rate)
-        patience = Patience(1e-4, 20)
+        patience = EarlyStopping(1e-4, 20)
         for _ in range(max_iter):
             total = 0.0
             for rows in torch.randperm(len(targets)).split(batch_size):

@@ -21,12 +21,14 @@ from _common import (
     print_summary,
 )
 
-from skrnn._data.samples import Rows
+from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
-from skrnn._nn.blas import ProductSum, one_thread
+from skrnn._nn.blas import ProductSum
 from skrnn._nn.cells import CELLS
 from skrnn._nn.losses import LOSSES
-from skrnn._nn.network import Design, make_network
+from skrnn._nn.network import Architecture, Network
+from skrnn._nn.workspace import Workspace
+from skrnn._parallel.host import computing
 
 SIZES = (32, 64, 128, 256)
 T, D, N_CLASSES = 100, 8, 3
@@ -35,13 +37,14 @@ T, D, N_CLASSES = 100, 8, 3
 def training_step(cell, H, B, dtype):
     """Set up loss and gradient of one batch, as a call without arguments."""
     rng = np.random.default_rng(0)
-    network = make_network(Design(cell, D, (H,), N_CLASSES, dtype))
+    network = Network(Architecture(cell, D, (H,), N_CLASSES, dtype))
     theta = network.initialize(np.random.RandomState(0))
     steps = rng.standard_normal((B * T, D)).astype(dtype)
     batch = Sequences.stacked(steps, np.full(B, T))
-    rows = Rows(batch, (np.arange(B) % N_CLASSES)[:, None], np.ones(B, dtype))
+    samples = Samples(batch, (np.arange(B) % N_CLASSES)[:, None], np.ones(B, dtype))
     loss = LOSSES["multinomial_log_loss"]()
-    return partial(network.loss_and_gradient, theta, np.empty_like(theta), rows, loss, total=B)
+    learn = Workspace(network).loss_and_gradient
+    return partial(learn, theta, np.empty_like(theta), samples, loss, total=B)
 
 
 def product_shapes(cell, H):
@@ -114,7 +117,7 @@ def main():
                     "step": Side(training_step(cell, H, B, args.dtype)),
                     "products": Side(products_alone(cell, H, B, args.dtype)),
                 }
-                with one_thread:
+                with computing():
                     times = alternate(sides, args.rounds, args.seconds)
                 step, products = times["step"], times["products"]
                 fraction = median(p / s for p, s in zip(products, step, strict=True))

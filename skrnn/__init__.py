@@ -14,7 +14,17 @@ __all__ = [
     "pad_sequences",
 ]
 
-SKOPS_TYPES = ["skrnn.RNNClassifier", "skrnn.RNNRegressor"]  # all that a file of skops names
+SKOPS_TYPES = [  # all that files of skops name
+    "skrnn.RNNClassifier",
+    "skrnn.RNNRegressor",
+    "skrnn.preprocessing.SequencePadder",
+    "skrnn.preprocessing.SequenceShortener",
+    "skrnn.preprocessing.SequencesFromLong",
+    "skrnn.preprocessing.SlidingWindows",
+    "skrnn.preprocessing.StepImputer",
+    "skrnn.preprocessing.StepTransformer",
+    "skrnn.preprocessing.TokenEncoder",
+]
 
 for _public in (RNNClassifier, RNNRegressor):
     _public.__module__ = "skrnn"  # files name no private module

@@ -1,7 +1,7 @@
 """Every tool of scikit-learn with every container of sequences; docs/user_guide/tools.md shows it.
 
-Where scikit-learn cannot take a container, the error is expected, so that a version that has
-learned to take it is noticed; the messages are those of 1.9. `python tools/make_tool_matrix.py`
+Where scikit-learn does not support a container, the error is expected, so that a version that
+supports it is noticed; the messages are those of 1.9. `python tools/make_tool_matrix.py`
 writes the table of the page.
 """
 
@@ -92,7 +92,7 @@ SCORED = {"cv": 3, "scoring": "neg_log_loss"}
 
 
 class Data(NamedTuple):
-    """Which sequences, in a container; and how many columns of a table are a step."""
+    """Sequences in a container, their name, and for a table the number of columns per step."""
 
     X: Any
     name: str
@@ -134,22 +134,22 @@ CONTAINERS = {
 }
 
 
-# tools: functions of data that give arrays -------------------------------------------------------
+# tools: functions of data that return arrays ----------------------------------------------------
 
 
 def outputs(model, X, y):
-    """All that a fitted model says about X."""
+    """All outputs of a fitted model for X, and its score."""
     names = ["predict_proba", "predict"]
     return [getattr(model, name)(X) for name in names if hasattr(model, name)] + [model.score(X, y)]
 
 
 def fits(build, y=CLASSES):
-    """The tool that fits what `build` makes of the data, predicts and scores."""
+    """A tool that fits the model that `build` makes for the data, predicts and scores."""
     return lambda data: outputs(build(data).fit(data.X, y), data.X, y)
 
 
 def classifies(build, y=CLASSES):
-    """The tool that does so with what `build` makes of a classifier."""
+    """A tool that does so with the model that `build` makes of a classifier."""
     return fits(lambda data: build(data.classifier()), y)
 
 
@@ -158,7 +158,7 @@ def regresses(build, y=NUMBERS[:, 0]):
 
 
 def padded(build, kind=RNNClassifier, y=CLASSES, value=np.nan):
-    """The same, behind a transformer that makes a table of any container."""
+    """The same, after a transformer that makes a table of any container."""
     return fits(lambda data: make_pipeline(data.padder(value), build(data.of_padded(kind))), y)
 
 
@@ -231,7 +231,7 @@ def frozen(data):
 
 
 def thawed(data):
-    """What is calibrated is not fitted again."""
+    """A frozen model is calibrated without being fitted again."""
     model = data.classifier().fit(data.X, CLASSES)
     calibrated = CalibratedClassifierCV(FrozenEstimator(model), cv=3).fit(data.X, CLASSES)
     return outputs(calibrated, data.X, CLASSES)
@@ -249,10 +249,10 @@ def routed(data):
     net = data.classifier(early_stopping=True)
     with config_context(enable_metadata_routing=True):
         scaler = data.steps(StandardScaler().set_fit_request(sample_weight=True))
-        asking = clone(net).set_fit_request(sample_weight=True, groups=True)
+        requesting = clone(net).set_fit_request(sample_weight=True, groups=True)
         model = make_pipeline(
             scaler.set_fit_request(sample_weight=True),
-            asking.set_score_request(sample_weight=True),
+            requesting.set_score_request(sample_weight=True),
         )
         grid = {f"rnnclassifier__{name}": values for name, values in GRID.items()}
         search = GridSearchCV(model, grid, cv=GroupKFold(3))
@@ -286,7 +286,7 @@ def dependence(data):
 
 
 class Ranked(RNNClassifier):
-    """A classifier that says what its columns are worth."""
+    """A classifier that has the importances of its columns."""
 
     def fit(self, X, y):
         super().fit(X, y)
@@ -300,7 +300,7 @@ def selects(build, kind=RNNClassifier):
 
 
 def selects_in_steps(selector):
-    """The tool that lets a selector of columns choose among the features of a step."""
+    """A tool whose selector of columns selects features of the steps."""
 
     def build(data):
         left = None if data.features_per_step is None else 1
@@ -412,7 +412,7 @@ TOOLS = {
 }
 
 
-# what is refused, and a piece of each message ----------------------------------------------------
+# what is refused, and a part of each message ----------------------------------------------------
 
 SEQUENCE = "setting an array element with a sequence"
 NOT_2D = "Expected 2D array, got 1D array instead"
@@ -488,20 +488,20 @@ EXPECTED = {
 
 @cache
 def reference(tool, name):
-    """What the tool makes of the sequences as a list, else as the first container it takes."""
+    """Results of the tool for the sequences as a list, else as the first container it accepts."""
     refused = EXPECTED.get(tool, {})
     same = [Data(SEQUENCES[name], name)] if "list" not in refused else []
     same += [data for c, data in CONTAINERS.items() if data.name == name and c not in refused]
     return TOOLS[tool](same[0])
 
 
-# a frame lies column by column in memory, and so adds up the rows of a column in another order
+# frames are stored column by column, so the rows of a column are summed in another order
 TOLERANCE = {"Pipeline with StandardScaler": 1e-12}
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_tool_gives_the_same_for_every_container_it_takes(tool, container):
+def test_a_tool_has_the_same_results_for_every_container_it_accepts(tool, container):
     data, refusal = CONTAINERS[container], EXPECTED.get(tool, {}).get(container)
     if refusal is not None:
         with pytest.raises(Exception, match=re.escape(refusal)):
@@ -519,11 +519,11 @@ def test_a_search_in_two_processes_is_the_serial_one():
     np.testing.assert_equal(reference("GridSearchCV, n_jobs=2", "ragged"), serial)
 
 
-# the page, and what it says of the way round ----------------------------------------------------
+# the page, and its workarounds ------------------------------------------------------------------
 
 
-class Way(NamedTuple):
-    """For tools that refuse containers: other tools, if any, that take them, in a sentence."""
+class Workaround(NamedTuple):
+    """For tools that refuse containers: other tools, if any, that accept them, in a sentence."""
 
     tools: list
     instead: list
@@ -545,65 +545,66 @@ NAN_CHECKERS = [
 ]
 IN_STEPS = ["StepTransformer(RFE)", "StepTransformer(SequentialFeatureSelector)"]
 RANKED = "RFE of a net with feature_importances_"
-WAYS = [
-    Way(
+WORKAROUNDS = [
+    Workaround(
         ["Pipeline with StandardScaler"],
         ["Pipeline with StepTransformer(StandardScaler)"],
-        "Transformers of tables go into `StepTransformer`, which also treats a feature alike at "
-        "all steps.",
+        "Put transformers of tables into `StepTransformer`, which also treats a feature in the "
+        "same way at all steps.",
     ),
-    Way(
+    Workaround(
         ["ColumnTransformer"],
         ["StepTransformer(ColumnTransformer)"],
-        "It chooses among the columns of a table or a frame; inside `StepTransformer`, among the "
-        "features of a step.",
+        "It selects columns of a table or a frame; inside `StepTransformer`, features of the "
+        "steps.",
     ),
-    Way(
+    Workaround(
         TABLE_CHECKERS,
         [f"SequencePadder, {tool}" for tool in TABLE_CHECKERS],
-        "They check X as a table, and take a padded one; `SequencePadder(flatten=True)` in front "
-        "makes it of any container. (`OutputCodeClassifier` checks only where a bit of its random "
-        "code is the same for all classes.)",
+        "They check that X is a table, and accept a padded one, which "
+        "`SequencePadder(flatten=True)` before them makes of any container. "
+        "(`OutputCodeClassifier` checks only where a bit of its random code is the same for all "
+        "classes.)",
     ),
-    Way(
+    Workaround(
         NAN_CHECKERS,
         [f"SequencePadder(value=0), {tool}" for tool in NAN_CHECKERS],
-        "They refuse NaN too, so they take tables of equal lengths. Pad ragged sequences by a "
-        'number, `SequencePadder(value=0.0, side="left", flatten=True)`, which the net then reads '
-        "as steps that come first.",
+        "They refuse NaN too, so they accept tables of equal lengths only. Pad ragged sequences "
+        'by a number, `SequencePadder(value=0.0, side="left", flatten=True)`, which the net then '
+        "reads as further steps at the start.",
     ),
-    Way(
+    Workaround(
         ["ClassifierChain", "RegressorChain"],
         ["RNNClassifier, y of several labels", "RNNRegressor, y of several numbers"],
         "They append targets to X as columns, which can be steps only where a step is one column. "
-        "The estimators themselves take a y of several labels or numbers, in every container.",
+        "The estimators themselves accept a y of several labels or numbers, in every container.",
     ),
-    Way(
+    Workaround(
         ["permutation_importance"],
         [],
-        "It permutes columns: give a table of equal lengths, where a column is a feature at a "
-        "step, or a frame of arrays to permute whole sequences. Padded columns leave steps that "
-        "are NaN in part. A polars frame loses its names on the way, with a warning; "
+        "It permutes columns: pass a table of equal lengths, where a column is a feature at a "
+        "step, or a frame of arrays to permute whole sequences. In a padded table, permuted "
+        "columns leave steps partly NaN. A polars frame loses its names, with a warning; "
         "`X.to_pandas()` keeps them.",
     ),
-    Way(
+    Workaround(
         ["partial_dependence"],
         [],
-        "It varies columns of a table: flatten by `pad_sequences(X, flatten=True)`, and take "
-        "`X.to_pandas()` of a polars frame.",
+        "It varies columns of a table: flatten by `pad_sequences(X, flatten=True)`, and convert a "
+        "polars frame by `X.to_pandas()`.",
     ),
-    Way(
+    Workaround(
         ["RFE", RANKED, "SequentialFeatureSelector"],
         [*IN_STEPS, RANKED],
-        "They leave out columns of a table one by one, so a step has to be one column, and steps "
-        "are what they select. `RFE` also wants `feature_importances_`, which a net has not "
-        "([it can get them](#selecting-steps-and-features)). To select features of the steps, put "
-        "the selector, around an estimator of tables, into `StepTransformer`.",
+        "They remove columns of a table one by one, so a step must be one column, and they select "
+        "steps. `RFE` also needs `feature_importances_`, which a net does not have ([they can be "
+        "added](#selecting-steps-and-features)). To select features of the steps, put the "
+        "selector, around an estimator of tables, into `StepTransformer`.",
     ),
-    Way(
+    Workaround(
         IN_STEPS,
         [RANKED],
-        "A step of one feature has none to leave out; steps themselves are selected as said above.",
+        "A step of one feature has none to remove; steps themselves are selected as above.",
     ),
 ]
 PAGE = Path(__file__).parents[1] / "docs" / "user_guide" / "tools.md"
@@ -615,13 +616,13 @@ def row(*cells):
 
 
 def matrix():
-    """The table of the page, and what it says of refusals."""
+    """The table of the page, and the workarounds."""
     table = row("", *CONTAINERS) + row("---", *[":-:"] * len(CONTAINERS))
     for tool in TOOLS:
         refused = EXPECTED.get(tool, {})
         table += row(tool, *["✗" if c in refused else "✓" for c in CONTAINERS])
-    ways = [f"- **{', '.join(way.tools)}**: {way.sentence}\n" for way in WAYS]
-    return f"\n{table}\nThe way round each refusal:\n\n{''.join(ways)}\n"
+    lines = [f"- **{', '.join(tools)}**: {sentence}\n" for tools, _, sentence in WORKAROUNDS]
+    return f"\n{table}\nWorkarounds where a container is refused:\n\n{''.join(lines)}\n"
 
 
 def page_with_matrix():
@@ -630,8 +631,8 @@ def page_with_matrix():
     return before + MARKS[0] + matrix() + MARKS[1] + after
 
 
-def takes(tools, containers):
-    """Whether one of the tools takes one of the containers."""
+def accepts(tools, containers):
+    """Whether one of the tools accepts one of the containers."""
     return any(c not in EXPECTED.get(tool, {}) for tool, c in product(tools, containers))
 
 
@@ -645,9 +646,9 @@ def test_the_page_shows_the_matrix():
     )
 
 
-def test_every_refusal_has_a_way_round():
-    assert sorted(tool for way in WAYS for tool in way.tools) == sorted(EXPECTED)
-    for way in WAYS:
-        for tool, refused in product(way.tools, CONTAINERS):
+def test_every_refusal_has_a_workaround():
+    assert sorted(tool for tools, *_ in WORKAROUNDS for tool in tools) == sorted(EXPECTED)
+    for tools, instead, _ in WORKAROUNDS:
+        for tool, refused in product(tools, CONTAINERS):
             if refused in EXPECTED[tool]:
-                assert takes(way.instead, [refused]) or takes([tool], same_sequences(refused))
+                assert accepts(instead, [refused]) or accepts([tool], same_sequences(refused))

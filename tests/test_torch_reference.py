@@ -7,16 +7,18 @@ import pytest
 from scipy.special import expit, softmax
 
 from skrnn import RNNClassifier, RNNRegressor
-from skrnn._data.samples import Rows
+from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
-from skrnn._nn.blas import one_thread
 from skrnn._nn.losses import LOSSES
-from skrnn._nn.network import Design, make_network
-from skrnn._training.early_stopping import Patience
-from skrnn._training.loops import Descent, train
+from skrnn._nn.network import Architecture, Network
+from skrnn._nn.streaming import FittedNetwork
+from skrnn._parallel.host import computing
+from skrnn._parallel.shards import Batch, ShardedObjective
+from skrnn._training.early_stopping import EarlyStopping
+from skrnn._training.loops import Updater, train
 from skrnn._training.monitor import Silence
 from skrnn._training.optimizers import Adam
-from skrnn._training.schedules import Constant
+from skrnn._training.schedules import Schedule
 
 FILES = sorted((Path(__file__).parent / "reference").glob("*.npz"))
 OPTIONS = sorted((Path(__file__).parent / "reference" / "options").glob("*.npz"))
@@ -44,8 +46,8 @@ def network(case):
 
 def net_of(case, n_outputs):
     n_features, sizes = case["steps"].shape[1], tuple(case["hidden_layer_sizes"].tolist())
-    return make_network(
-        Design(str(case["cell"]), n_features, sizes, n_outputs, case["steps"].dtype.name)
+    return Network(
+        Architecture(str(case["cell"]), n_features, sizes, n_outputs, case["steps"].dtype.name)
     )
 
 
@@ -61,14 +63,24 @@ def fill(views, record):
         view[...] = record[name]
 
 
-def objective(case, network):
-    """The loss of all rows, with its gradient, as a function of (theta, gradient)."""
+def batch_of(case, n_targets, **options):
+    """All samples, their loss divided by the number of targets."""
     sequences = Sequences.stacked(case["steps"], case["lengths"])
-    rows = Rows(sequences, case["targets"], case["sample_weight"]).longest_first()
-    loss, total = LOSSES[str(case["loss"])](), len(sequences)
-    return lambda theta, gradient: network.loss_and_gradient(
-        theta, gradient, rows, loss, total=total
-    )
+    samples = Samples(sequences, case["targets"], case["sample_weight"], **options)
+    return Batch(samples.longest_first(), None, n_targets)
+
+
+def objective(case, network):
+    """The loss of a batch, with its gradient."""
+    loss = LOSSES[str(case["loss"])]()
+    return ShardedObjective(network, loss, bptt_steps=None, max_bytes=np.inf)
+
+
+def outputs_of(case, network, theta):
+    with computing():
+        return FittedNetwork(network, theta).outputs(
+            Sequences.stacked(case["steps"], case["lengths"])
+        )
 
 
 def assert_equal(ours, torchs, case):
@@ -103,15 +115,11 @@ def test_last_states(case):
     readout = {"W_ho": np.eye(n_units), "b_o": 0}
     for name, view in network.weights(theta).items():
         view[...] = readout[name] if name in readout else case["weights"][name]
-    sequences = Sequences.stacked(case["steps"], case["lengths"])
-    with one_thread:
-        assert_equal(network.outputs(theta, sequences), case["last"], case)
+    assert_equal(outputs_of(case, network, theta), case["last"], case)
 
 
 def test_outputs(case, network):
-    sequences = Sequences.stacked(case["steps"], case["lengths"])
-    with one_thread:
-        outputs = network.outputs(start_of(case, network), sequences)
+    outputs = outputs_of(case, network, start_of(case, network))
     assert outputs.dtype == case["outputs"].dtype
     assert_equal(outputs, case["outputs"], case)
 
@@ -119,8 +127,8 @@ def test_outputs(case, network):
 def test_loss_and_gradient(case, network):
     theta = start_of(case, network)
     gradient = np.full_like(theta, np.nan)
-    with one_thread:
-        value = objective(case, network)(theta, gradient)
+    with computing():
+        value = objective(case, network)(theta, gradient, batch_of(case, len(case["lengths"])))
     assert_equal(value, case["loss_value"], case)
     assert_all_equal(network, gradient, case["gradient"], case)
 
@@ -128,17 +136,17 @@ def test_loss_and_gradient(case, network):
 def test_adam_with_clipping(case, network):
     n, n_steps, theta = len(case["lengths"]), len(case["losses"]), start_of(case, network)
     adam = Adam(theta.size, theta.dtype, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
-    rate = Constant(learning_rate_init=float(case["learning_rate"]))
-    descent = Descent(adam, rate, np.zeros_like(theta), float(case["max_grad_norm"]))
-    batches = [(n, objective(case, network))]
-    with one_thread:
+    rate = Schedule(learning_rate_init=float(case["learning_rate"]))
+    updater = Updater(adam, rate, np.zeros_like(theta), float(case["max_grad_norm"]))
+    with computing():
         history = train(
             theta,
-            lambda: batches,
-            descent,
-            Patience(0.0, n_steps + 1),
+            lambda: [batch_of(case, n)],
+            objective(case, network),
+            updater,
+            EarlyStopping(0.0, n_steps + 1),
             max_iter=n_steps,
-            watch=Silence(),
+            monitor=Silence(),
         )
     assert 0 < np.sum(case["grad_norms"] > case["max_grad_norm"]) < n_steps
     assert_equal(history.losses, case["losses"], case)
@@ -188,8 +196,8 @@ def options_case(request):
 
 
 def net_of_options(case):
-    return make_network(
-        Design(
+    return Network(
+        Architecture(
             str(case["cell"]),
             case["steps"].shape[1],
             tuple(case["hidden_layer_sizes"].tolist()),
@@ -214,14 +222,11 @@ def test_files_hold_every_option():
 
 def test_outputs_loss_and_gradient_of_options(options_case):
     case, network = options_case, net_of_options(options_case)
-    theta, per_step = start_of(case, network), case["readout"] == "step"
-    sequences, gradient = Sequences.stacked(case["steps"], case["lengths"]), np.empty_like(theta)
-    rows = Rows(sequences, case["targets"], case["sample_weight"], per_step=bool(per_step))
-    rows = rows.longest_first()
-    loss, total = LOSSES[str(case["loss"])](), len(case["targets"])
-    with one_thread:
-        assert_equal(network.outputs(theta, sequences), case["outputs"], case)
-        value = network.loss_and_gradient(theta, gradient, rows, loss, total=total)
+    theta, per_step = start_of(case, network), bool(case["readout"] == "step")
+    assert_equal(outputs_of(case, network, theta), case["outputs"], case)
+    batch, gradient = batch_of(case, len(case["targets"]), per_step=per_step), np.empty_like(theta)
+    with computing():
+        value = objective(case, network)(theta, gradient, batch)
     assert_equal(value, case["loss_value"], case)
     assert_all_equal(network, gradient, case["gradient"], case)
 

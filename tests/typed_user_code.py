@@ -1,14 +1,15 @@
 """What users write, for mypy: it must find no error but where one is announced."""
 
-from typing import Any, assert_type
+from typing import assert_type
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn.datasets import load_japanese_vowels
 
 X, y = load_japanese_vowels(return_X_y=True, split="train")
-assert_type(X, np.ndarray[Any, Any])
+assert_type(X, NDArray[np.object_])
 model = RNNClassifier(cell="lstm", hidden_layer_sizes=(8, 4), class_weight="balanced").fit(X, y)
 assert_type(model, RNNClassifier)
 assert_type(model.loss_curve_, list[float])

@@ -1,6 +1,6 @@
 """Write the table of tests/test_tools.py into docs/user_guide/tools.md.
 
-Run from the root of the repository, after a change of the tools or of what they refuse:
+Run from the root of the repository, after a change of the tools or of the containers they refuse:
 
     pip install -e ".[test]" && python tools/make_tool_matrix.py
 """

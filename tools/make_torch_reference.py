@@ -12,14 +12,15 @@ depth and kind of lengths meets every loss. A file of tests/reference holds one 
     weights     by skrnn's names, as the fields of one record
     last        top layer's last state of every sequence (n, H)
     outputs     (n, outputs)
-    loss_value  weighted mean over the rows
+    loss_value  weighted mean over the samples
     gradient    of loss_value, a record like weights
     learning_rate, max_grad_norm
-    losses, grad_norms  before each step of Adam on all rows, norms before clipping
+    losses, grad_norms  before each step of Adam on all samples, norms before clipping
     final_weights       after the last step, a record like weights
 
-Files of tests/reference/options hold nets of two directions, of embedded codes and of one output a
-step, in float64, up to the gradient; readout, bidirectional and embedded are as in skrnn's Design.
+Files of tests/reference/options hold nets of two directions, of embedded codes and of one output
+per step, in float64, up to the gradient; readout, bidirectional and embedded are as in skrnn's
+Architecture.
 
 torch has two biases where skrnn has one: b_hh is held at 0, but for the block of a GRU's n that is
 skrnn's b_hn.
@@ -54,7 +55,7 @@ LENGTHS = {
 
 
 class Net(nn.Module):
-    """Recurrent layers and a linear readout of the last state."""
+    """Recurrent layers and a linear layer on the last state."""
 
     def __init__(self, cell, n_layers, n_outputs):
         super().__init__()
@@ -108,8 +109,8 @@ def make_data(rng, lengths, loss):
     return steps, targets, sample_weight / sample_weight.mean()
 
 
-def row_losses(loss, outputs, targets):
-    """Loss of every row, (n,)."""
+def sample_losses(loss, outputs, targets):
+    """Loss of every sample, (n,)."""
     if loss == "squared_error":
         return F.mse_loss(outputs, targets, reduction="none").sum(axis=1) / 2
     if loss == "binary_log_loss":
@@ -144,9 +145,9 @@ class Problem(NamedTuple):
     loss: str
 
     def loss_value(self):
-        """Weighted mean over the rows."""
-        rows = row_losses(self.loss, self.net(self.sequences)[0], self.targets)
-        return (self.sample_weight * rows).mean()
+        """Weighted mean over the samples."""
+        losses = sample_losses(self.loss, self.net(self.sequences)[0], self.targets)
+        return (self.sample_weight * losses).mean()
 
 
 def make_problem(seed, cell, n_layers, lengths, loss, dtype):
@@ -301,8 +302,8 @@ def write_options_case(seed, name, options):
     n_targets = lengths.sum() if options.per_step else len(lengths)
     _, targets, weight = make_data(rng, np.ones(n_targets, int), options.loss)
     outputs = net(torch.split(torch.from_numpy(steps), lengths.tolist()))
-    rows = row_losses(options.loss, outputs, torch.from_numpy(targets))
-    value = (torch.from_numpy(weight) * rows).mean()
+    losses = sample_losses(options.loss, outputs, torch.from_numpy(targets))
+    value = (torch.from_numpy(weight) * losses).mean()
     value.backward()
     np.savez_compressed(
         TARGET / "options" / f"{name}.npz",

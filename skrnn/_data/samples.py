@@ -71,7 +71,7 @@ class Samples(NamedTuple):
                 self.sequences.lengths.tolist(),
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
-                [values.tobytes() for values in self.sequences.of(sortable(self.sequences.values))],
+                self.sequences.of(sortable(self.sequences.values)).bytes(),
                 [weight.tobytes() for weight in weights],
                 strict=True,
             )

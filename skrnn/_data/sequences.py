@@ -89,6 +89,15 @@ class Sequences:
     def __iter__(self) -> Iterator[Rows]:
         return (self[i] for i in range(len(self)))
 
+    def bytes(self) -> "list[bytes]":
+        """Each sequence in bytes, from its first step to its last."""
+        whole = self
+        if self.stride != 1:
+            whole = Sequences.stacked(self.values[self.rows()], self.lengths)
+        data, size = whole.values.tobytes(), self.values.itemsize * self.values.shape[1]
+        stops = (size * (whole.starts + whole.lengths)).tolist()
+        return [data[a:b] for a, b in zip((size * whole.starts).tolist(), stops, strict=True)]
+
     def take(self, idx: Any) -> "Sequences":
         return Sequences(self.values, self.starts[idx], self.lengths[idx], self.stride)
 

@@ -27,6 +27,7 @@ from skrnn._estimators.parameters import check_combinations, constraints
 from skrnn._estimators.state import from_plain, to_plain
 from skrnn._estimators.targets import Targets
 from skrnn._estimators.training import CALM, Model, Start, TrainingState, fit_network, warn_of
+from skrnn._nn.pooling import READOUTS
 from skrnn._nn.streaming import moved
 from skrnn._parallel.host import computing, quiet
 from skrnn._training.monitor import FitMonitor, History
@@ -212,7 +213,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         else:
             inputs, targets = learned
             parsed = inputs.parse(self, X, dtype)
-        per_step = self.readout == "step"
+        per_step = READOUTS[self.readout].per_step
         y = self._check_targets(step_targets(y, parsed.lengths, parsed.present) if per_step else y)
         weight = scaled_to_one(self._parse_weight(sample_weight, parsed, len(y)))
         valid = np.flatnonzero(weight)
@@ -231,7 +232,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
     def _parse_weight(self, sample_weight: Any, parsed: ParsedInput, n_targets: int) -> Floats:
         """Weight of each target."""
         n = len(parsed.sequences)
-        if self.readout == "step":
+        if READOUTS[self.readout].per_step:
             return check_step_weight(sample_weight, parsed.lengths, parsed.present)
         if n_targets != n:
             raise ValueError(

@@ -25,7 +25,7 @@ class Parameter(NamedTuple):
 
 PARAMETERS = {
     "cell": Parameter(
-        [StrOptions(set(CELLS))],
+        [StrOptions(CELLS.keys())],
         '{"rnn_tanh", "rnn_relu", "gru", "lstm"}',
         """
         The recurrence [1]_ [2]_ [3]_.
@@ -48,7 +48,7 @@ PARAMETERS = {
         """,
     ),
     "readout": Parameter(
-        [StrOptions(set(READOUTS))],
+        [StrOptions(READOUTS.keys())],
         '{"last", "mean", "max", "step"}',
         """
         Pooling of the hidden states for the output: the state after the last step (of both
@@ -126,7 +126,7 @@ PARAMETERS = {
         """,
     ),
     "learning_rate": Parameter(
-        [StrOptions(set(SCHEDULES))],
+        [StrOptions(SCHEDULES.keys())],
         '{"constant", "invscaling", "adaptive", "cosine"}',
         """
         Learning rate of the epochs t = 1, 2, ..., which `warm_start` and `partial_fit` continue to

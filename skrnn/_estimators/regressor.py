@@ -15,6 +15,7 @@ from skrnn._estimators.parameters import document, set_parameters, unavailable_w
 from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
+from skrnn._nn.pooling import READOUTS
 from skrnn._parallel.host import computing, quiet
 from skrnn._typing import (
     CellName,
@@ -79,7 +80,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     _parameter_constraints: dict = {
         **BaseRNN._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "loss": [StrOptions(REGRESSION_LOSSES.keys())],
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
 
@@ -147,13 +148,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         return self._partial_fit(X, y, sample_weight)
 
     def _check_targets(self, y: Any) -> Rows:
-        return RealTargets.check(y, per_step=self.readout == "step")
+        return RealTargets.check(y, per_step=READOUTS[self.readout].per_step)
 
     def _learn_targets(self, y: Any, previous: Any, classes: None) -> RealTargets:
-        params = self.get_params(deep=False)
         if previous is None:
-            return RealTargets.learn(y, self.loss, params)
-        return previous.resume(y, self.loss, params)
+            return RealTargets.learn(y, self)
+        return previous.resume(y, self)
 
     def _output(self, targets: RealTargets, raw: Rows) -> Floats:
         return targets.values(raw)

@@ -187,22 +187,23 @@ class RealTargets(NamedTuple):
         return column_or_1d(y, warn=True) if is_column else y
 
     @classmethod
-    def learn(cls, y: Rows, loss_name: str, params: dict[str, Any]) -> Self:
-        kind = REGRESSION_LOSSES[loss_name]
-        loss = kind(**{name: params[name] for name in kind.settings})
+    def learn(cls, y: Rows, params: Any) -> Self:
+        """From checked targets and the loss that is asked for."""
+        kind = REGRESSION_LOSSES[params.loss]
+        loss = kind(**{name: getattr(params, name) for name in kind.settings})
         settings = {name: getattr(loss, name) for name in kind.settings}
         n_columns = 1 if y.ndim == 1 else y.shape[1]
         if n_columns > 1 and loss.outputs_per_target > 1:
             raise ValueError(
-                f"Several quantiles, quantile={params['quantile']!r}, are for a y of one output, "
+                f"Several quantiles, quantile={params.quantile!r}, are for a y of one output, "
                 f"but y has {n_columns} outputs: ask for one quantile, or fit one regressor per "
                 "output."
             )
-        return cls(loss_name, settings, y.ndim == 1, n_columns * loss.outputs_per_target)
+        return cls(params.loss, settings, y.ndim == 1, n_columns * loss.outputs_per_target)
 
-    def resume(self, y: Rows, loss_name: str, params: dict[str, Any]) -> Self:
+    def resume(self, y: Rows, params: Any) -> Self:
         """The same at a later call, if y and the loss go with it."""
-        now = self.learn(y, loss_name, params)
+        now = self.learn(y, params)
         if (now.loss_name, now.settings) != (self.loss_name, self.settings):
             raise ValueError(
                 f"Cannot resume: the net was fitted with loss={self.loss_name!r} {self.settings} "

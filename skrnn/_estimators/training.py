@@ -98,7 +98,7 @@ def fit_network(
         seed = rng.randint(np.iinfo(np.int32).max) if seed is None else seed
         samples, held_out = _split(params, samples, targets, seed)
     targets, samples = targets.prepare(
-        samples, network.dtype, params.get_params(deep=False).get("class_weight"), start is None
+        samples, network.dtype, getattr(params, "class_weight", None), start is None
     )
     if start is None:
         network.weights(theta)["b_o"][:] = targets.loss.start(*samples.valid(), targets.n_outputs)

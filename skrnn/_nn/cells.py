@@ -8,9 +8,9 @@ h_prev and h, and of m, the `n_memory` blocks that this step leaves, the first o
 states beside h. It is called once, and its views serve every batch of the same shape.
 
 `forward` turns pre-activations into activations in place, and writes h and m. `backward` is given
-dh = dL/dh and, for a cell with memory, dc = dL/dc; it writes da = dL/da of every block, into the
-views that `gradient_views` picks, and leaves in dh and dc what reaches the previous step without a
-product. A name `dq` is the gradient of `q`.
+the gradients of the states, dh = dL/dh and so on; it writes da = dL/da of every block, into the
+views that `gradient_views` picks, and leaves in dh and its like what reaches the previous step
+without a product. A name `dq` is the gradient of `q`.
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -19,7 +19,7 @@ import numpy as np
 from numpy import maximum, multiply, sign, subtract, tanh
 
 from skrnn._nn.initializers import Parameter, glorot_uniform, identity, orthogonal
-from skrnn._typing import Columns, Floats, Steps
+from skrnn._typing import Columns, Floats, State, Steps
 
 
 class Block(NamedTuple):
@@ -93,7 +93,7 @@ class Cell:
 
     @staticmethod
     def backward(
-        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+        step: tuple[Any, ...], d_step: tuple[Any, ...], d_state: State, scratch: Scratch
     ) -> None:
         raise NotImplementedError
 
@@ -116,9 +116,9 @@ class TanhCell(Cell):
 
     @staticmethod
     def backward(
-        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+        step: tuple[Any, ...], d_step: tuple[Any, ...], d_state: State, scratch: Scratch
     ) -> None:
-        (h,), (da,), (_, one, _) = step, d_step, scratch
+        (h,), (da,), (dh,), (_, one, _) = step, d_step, d_state, scratch
         multiply(h, h, out=da)  # dh/da = 1 - tanh(a)^2 = 1 - h^2
         subtract(one, da, out=da)
         da *= dh
@@ -137,9 +137,9 @@ class ReluCell(TanhCell):
 
     @staticmethod
     def backward(
-        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+        step: tuple[Any, ...], d_step: tuple[Any, ...], d_state: State, scratch: Scratch
     ) -> None:
-        (h,), (da,) = step, d_step
+        (h,), (da,), (dh,) = step, d_step, d_state
         sign(h, out=da)  # dh/da is 1 where h > 0, else 0
         da *= dh
 
@@ -181,11 +181,11 @@ class GRU(Cell):
 
     @staticmethod
     def backward(
-        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+        step: tuple[Any, ...], d_step: tuple[Any, ...], d_state: State, scratch: Scratch
     ) -> None:
         u, r, z, n, rz, _, h = step
         du, dr, dz, dn, drz = d_step
-        tmp, one, _ = scratch
+        (dh,), (tmp, one, _) = d_state, scratch
         subtract(one, rz, out=drz)  # dr, dz = 1 - r, 1 - z, to become those of a_r and a_z
         dz *= dh  # (1 - z) dh = dL/dn
         dh *= z  # dh/dh_prev = z, beside the products
@@ -239,11 +239,11 @@ class LSTM(Cell):
 
     @staticmethod
     def backward(
-        step: tuple[Any, ...], d_step: tuple[Any, ...], dh: Columns, dc: Any, scratch: Scratch
+        step: tuple[Any, ...], d_step: tuple[Any, ...], d_state: State, scratch: Scratch
     ) -> None:
         oifg, oif, _, g_c, o, i, f, h, _, _, tanh_c = step
         d_oifg, d_oif, d_if, do, di, df, dg = d_step
-        tmp, one, _ = scratch
+        (dh, dc), (tmp, one, _) = d_state, scratch
         multiply(h, tanh_c, out=tmp)  # dh/dc = o (1 - tanh(c)^2) = o - h tanh(c)
         subtract(o, tmp, out=tmp)
         tmp *= dh

@@ -6,6 +6,7 @@ During the forward pass, `collect(direction, segment, h)` is given the states of
 linear layer; its `value` is the loss, complete when all segments have been called.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -116,10 +117,10 @@ class BidirectionalStepHead(StepHead):
         mask: Columns | None,
         lengths: Integers,
         dtype: np.dtype,
-        exact: bool,
+        segments: Iterable[Segment],
     ):
         super().__init__(linear, mask)
-        self.states, self.exact = Sequences.empty(lengths, linear.n_in, dtype), exact
+        self.states, self.segments = Sequences.empty(lengths, linear.n_in, dtype), segments
 
     def collect(self, direction: int, segment: Segment, h: Steps) -> None:
         direction_of(self.states, direction).put(segment, h)
@@ -127,7 +128,7 @@ class BidirectionalStepHead(StepHead):
     def backprop(self, context: BatchContext) -> Backprop:
         both = StepBackprop(self.linear, self.mask, context)
         d_states = Sequences.empty(self.states.lengths, self.linear.n_in, both.dtype)
-        for segment in self.states.segments(exact=self.exact):
+        for segment in self.segments:
             d_states.put(segment, both.d_states(segment, self.states.steps(segment)))
         return StepsBackprop(both.value, d_states)
 

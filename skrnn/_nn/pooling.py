@@ -26,6 +26,7 @@ class Readout:
     """One column per sequence, of `total` so far."""
 
     per_step: ClassVar[bool] = False  # whether there is one output per step
+    reads_end: ClassVar[bool] = False  # whether earlier steps count through the state alone
 
     def __init__(self, n_hidden: int, lengths: Integers, width: int, dtype: np.dtype):
         self.total = np.zeros((n_hidden, width), dtype)
@@ -50,6 +51,8 @@ class Readout:
 
 class Last(Readout):
     """The state after the last step."""
+
+    reads_end = True
 
     def collect(self, segment: Segment, h: Steps) -> None:
         for t, first, last in segment.ends:
@@ -123,6 +126,7 @@ class Step(Last):
     """The state after every step: one output per step. For inference, that is the last one."""
 
     per_step = True
+    reads_end = False
 
 
 READOUTS: dict[str, type[Readout]] = {"last": Last, "mean": Mean, "max": Max, "step": Step}

@@ -59,9 +59,14 @@ class Recurrent:
     @property
     def n_kept(self) -> int:
         """Numbers that are kept per step of one sequence."""
-        n_blocks = len(self.cell.blocks)
-        kept = self.n_inputs + (self.cell.n_memory + n_blocks * (n_blocks > 1)) * self.n_hidden
+        kept = self.n_inputs + self.n_beside_h * self.n_hidden
         return kept if self.cell.is_recurrent() else kept + self.n_rows
+
+    @property
+    def n_beside_h(self) -> int:
+        """Blocks per step beside h: none if the only pre-activation can be where h is."""
+        n = len(self.cell.blocks) + self.cell.n_memory
+        return n if n > 1 else 0
 
     @property
     def n_carried(self) -> int:
@@ -196,12 +201,11 @@ class RecurrentWorkspace:
 
     def begin(self, n_columns: int) -> None:
         """Allocate for a batch whose segments need so many columns, steps + 1 times their width."""
-        n_blocks, E = len(self.layer.cell.blocks), self.layer.cell.n_memory
         self._previous, self._unrolled = self._unrolled, {}
         if n_columns > self._n_columns:
             self._n_columns, self._previous = n_columns, {}
             self._S = np.empty(self.layer.n_inputs * n_columns, self.dtype)
-            n_A = (n_blocks + E) * self.layer.n_hidden * n_columns if n_blocks > 1 else 0
+            n_A = self.layer.n_beside_h * self.layer.n_hidden * n_columns
             self._A = np.empty(n_A, self.dtype)
 
     def free(self) -> None:
@@ -225,11 +229,11 @@ class RecurrentWorkspace:
         return self._unrolled[key]
 
     def _lay_out(self, start: int, steps: int, width: int) -> Unrolled:
-        H, n_blocks = self.layer.n_hidden, len(self.layer.cell.blocks)
+        H, n_blocks = self.layer.n_hidden, self.layer.n_beside_h
         S = _cut(self._S, start, (steps + 1, self.layer.n_inputs, width))
         A = None
-        if n_blocks > 1:
-            A = _cut(self._A, start, (steps + 1, n_blocks + self.layer.cell.n_memory, H, width))
+        if n_blocks:
+            A = _cut(self._A, start, (steps + 1, n_blocks, H, width))
         return self._views(S, A)
 
     def _views(self, S: Steps, A: Steps | None) -> Unrolled:
@@ -311,8 +315,7 @@ class RecurrentWorkspace:
     ) -> None:
         """With a = W s per step: dW += da s^T, dh_prev = W_hh^T da, dx = W_xh^T da."""
         layer, cell, scratch = self.layer, self.layer.cell, arrays.scratch
-        (dh, *dm), width = d_state, arrays.S.shape[-1]
-        dc = dm[0] if dm else None
+        dh, width = d_state[0], arrays.S.shape[-1]
         da = np.empty((layer.n_rows, width), self.dtype)
         da_h, da_x = da[layer.reads_h], da[layer.reads_x]
         add_dW = [
@@ -327,7 +330,7 @@ class RecurrentWorkspace:
                 dh_columns, d = from_above[t]
                 dh_columns += d
             _, step = arrays.steps[t]
-            backward(step, d_step, dh, dc, scratch)
+            backward(step, d_step, d_state, scratch)
             for add in add_dW:
                 add(t)
             if keeps_h:
@@ -343,15 +346,14 @@ class RecurrentWorkspace:
     ) -> None:
         """The same where no block reads h: da of all steps first, then dW and dx at once."""
         layer, cell, n_steps = self.layer, self.layer.cell, len(arrays.steps)
-        (dh, *dm), width = d_state, arrays.S.shape[-1]
-        dc = dm[0] if dm else None
+        dh, width = d_state[0], arrays.S.shape[-1]
         da = np.empty((n_steps, layer.n_rows, width), self.dtype)
         for t in reversed(range(n_steps)):
             if t in from_above:
                 dh_columns, d = from_above[t]
                 dh_columns += d
             d_step = cell.gradient_views(da[t].reshape(-1, layer.n_hidden, width))
-            cell.backward(arrays.steps[t][1], d_step, dh, dc, arrays.scratch)
+            cell.backward(arrays.steps[t][1], d_step, d_state, arrays.scratch)
             if not cell.keeps_h:
                 dh.fill(0)
         ((rows, cols),) = layer.products

@@ -83,7 +83,7 @@ class FittedNetwork:
 
     def outputs(self, sequences: Sequences) -> Rows:
         """Raw outputs (n, K), per step with the readout "step"."""
-        network, n = self.network, n_shards(self.network, sequences.lengths, inference=True)
+        network, n = self.network, n_shards(self.network, sequences.lengths)
         if n == 1:
             return self._outputs(sequences)
         n_rows = sequences.lengths.sum() if network.per_step else len(sequences)

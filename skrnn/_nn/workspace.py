@@ -91,7 +91,7 @@ class Workspace:
         self.pack_transposed(weights)
         if bptt_steps is None or batch.lengths[0] <= bptt_steps:
             value = self._all_steps(context, max_bytes)
-        elif network.architecture.readout == "last":
+        elif network.readout.reads_end:
             value = self._last_steps(context, bptt_steps, max_bytes)
         else:
             value = self._windows(context, bptt_steps)
@@ -114,7 +114,7 @@ class Workspace:
         first: int = 0,
     ) -> float:
         """Forward and backward over a batch; sequences from number `first` on start at h0."""
-        head = self._head(batch.lengths, context.noise)
+        head = self._head(batch, context.noise)
         n_kept = sum(stack.n_kept for stack, _ in self.stacks)
 
         def plan(stack: Stack) -> Plan:  # stacks share max_bytes by what they would keep
@@ -148,7 +148,7 @@ class Workspace:
         ((stack, _),) = self.stacks
         batch = context.samples.sequences
         (states,) = self.network.starts(context.weights, len(batch), context.noise)
-        head = self._head(batch.lengths, context.noise)
+        head = self._head(batch, context.noise)
         if not self.network.per_step:
             self._forward(
                 context, batch, lambda s: s.plan_inference(batch, k), [states], head.collect
@@ -164,14 +164,14 @@ class Workspace:
             first = len(batch)
         return backprop.value
 
-    def _head(self, lengths: Integers, noise: Noise) -> Head:
+    def _head(self, batch: Sequences, noise: Noise) -> Head:
         network, mask = self.network, noise.masks[-1]
         if not network.per_step:
-            return self._sequence_head(lengths, noise)
+            return self._sequence_head(batch.lengths, noise)
         if network.n_directions == 1:
             return StepHead(network.linear, mask)
-        exact = not network.stacks[0].layers[0].cell.bounded
-        return BidirectionalStepHead(network.linear, mask, lengths, network.dtype, exact)
+        segments = network.stacks[-1].plan_inference(batch).segments
+        return BidirectionalStepHead(network.linear, mask, batch.lengths, network.dtype, segments)
 
     def _sequence_head(self, lengths: Integers, noise: Noise) -> SequenceHead:
         network = self.network

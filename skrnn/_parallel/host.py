@@ -14,6 +14,7 @@ import threading
 import weakref
 from _signal import SIGINT, default_int_handler, getsignal, signal  # its enums cost 1 us per call
 from collections.abc import Callable
+from threading import get_ident
 from time import monotonic
 from types import FrameType
 from typing import Any
@@ -33,15 +34,15 @@ class BlasGuard:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._inside: set[weakref.ref[Any]] = set()
+        self.lock = threading.RLock()  # held during a fork, too: BLAS's setter locks
+        self._inside: set[weakref.ref[computing]] = set()
         self._pools: list[tuple[Callable[[], int], Callable[[int], Any]]] = []
         self._outside: list[int] = []  # threads of each pool outside of the guard
 
-    def enter(self, computation: object) -> "weakref.ref[Any]":
+    def enter(self, computation: "computing") -> "weakref.ref[computing]":
         ticket = weakref.ref(computation, self._inside.discard)
         self._inside.add(ticket)
-        with self._lock:
+        with self.lock:
             if not self._pools:
                 self._pools = _find_pools()
                 self._outside = [1] * len(self._pools)
@@ -51,8 +52,8 @@ class BlasGuard:
                     limit(1)
         return ticket
 
-    def leave(self, ticket: "weakref.ref[Any]") -> None:
-        with self._lock:
+    def leave(self, ticket: "weakref.ref[computing]") -> None:
+        with self.lock:
             self._inside.discard(ticket)
             if not self._inside:
                 self._restore()
@@ -68,11 +69,17 @@ class BlasGuard:
         """Threads that BLAS may use outside of the guard."""
         return min(self._outside, default=1)
 
-    def after_fork(self) -> None:
-        """Start afresh in a child process, where no other thread survives to leave."""
-        self._lock = threading.RLock()
+    def after_fork_in_child(self) -> None:
+        """Start afresh in a child process, where no other thread survives to leave.
+
+        If one was inside, it may have held a lock of BLAS's that nobody releases here. Then the
+        counts wait for the next computation, so that a child which has none cannot hang.
+        """
+        inside = [computation for ticket in self._inside if (computation := ticket())]
         self._inside.clear()
-        self._restore()
+        self.lock.release()
+        if all(computation.thread == get_ident() for computation in inside):
+            self._restore()
 
 
 def _find_pools() -> list[tuple[Callable[[], int], Callable[[int], Any]]]:
@@ -94,50 +101,104 @@ def _functions_of(pool: Any) -> tuple[Callable[[], int], Callable[[int], Any]]:
     return count, limit
 
 
+class _Thread(threading.local):
+    listens = False
+
+
+def _nobody() -> None:
+    """In place of a weak reference."""
+
+
 class Interrupts:
     """Notes of Ctrl-C while a computation runs in the main thread.
 
     `requested` asks for an end where something is complete; `insisted`, after a second Ctrl-C
-    within two seconds, or where there is nothing to complete, for an end at once.
+    within two seconds, or where there is nothing to complete, for an end at once. Both are false in
+    threads that do not work for that computation.
+
+    The computation is known by a weak reference: where an error keeps it from leaving, the next
+    computation takes over its handler, and the next Ctrl-C gives it back.
     """
 
     def __init__(self) -> None:
-        self.requested = self.insisted = False
+        self._requested = self._insisted = False
         self._patient = True
-        self._latest = -SECONDS_TO_INSIST
+        self._latest = self._since = -SECONDS_TO_INSIST  # of Ctrl-C; of insisting
+        self._handler = self._note  # one object, to be known again
+        self._computation: Callable[[], object] = _nobody
+        self._thread = _Thread()
 
-    def begin(self, patient: bool) -> bool:
+    @property
+    def requested(self) -> bool:
+        return self._requested and self._thread.listens
+
+    @property
+    def insisted(self) -> bool:
+        return self._insisted and self._thread.listens
+
+    @property
+    def listens(self) -> bool:
+        """Whether this thread works for the computation that is to be interrupted."""
+        return self._thread.listens
+
+    @listens.setter
+    def listens(self, value: bool) -> None:
+        self._thread.listens = value
+
+    def begin(self, computation: object, patient: bool) -> bool:
         """Take notes in place of Python's handler; whether that was done.
 
         It is not in other threads, inside another computation, and where the user has a handler.
         """
-        if getsignal(SIGINT) is not default_int_handler:
+        handler = getsignal(SIGINT)
+        if handler is not default_int_handler and (
+            handler is not self._handler or self._computation() is not None
+        ):
             return False
         try:
-            signal(SIGINT, self._note)
+            signal(SIGINT, self._handler)
         except ValueError:  # only the main thread may
             return False
+        self._requested = self._insisted = False
         self._patient = patient
+        self._thread.listens = True
+        self._computation = weakref.ref(computation)  # from here on notes are taken
         return True
 
-    def end(self) -> None:
-        """Give the handler back, and raise what was noted but not taken."""
-        signal(SIGINT, default_int_handler)
-        if self.requested or self.insisted:
-            self.requested = self.insisted = False
+    def end(self, error: object = None) -> None:
+        """Give the handler back, and raise what was noted but not taken, if `error` does not."""
+        try:
+            if getsignal(SIGINT) is self._handler:  # else the user has set one meanwhile
+                signal(SIGINT, default_int_handler)  # the next Ctrl-C is raised here
+        finally:
+            noted = self._requested or self._insisted
+            self._requested = self._insisted = self._thread.listens = False
+            self._computation = _nobody
+        if noted and error is not KeyboardInterrupt:
             raise KeyboardInterrupt
 
     def take(self) -> bool:
         """Whether an end was requested, which is hereby taken note of."""
-        taken, self.requested = self.requested, False
+        taken = self.requested
+        if taken:
+            self._requested = False
         return taken
 
+    def after_fork_in_child(self) -> None:
+        """Give the handler back in a child process, if it is another thread that computed."""
+        if getsignal(SIGINT) is self._handler and not self._thread.listens:
+            signal(SIGINT, default_int_handler)
+
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._computation() is None:
+            signal(SIGINT, default_int_handler)
+            raise KeyboardInterrupt
         now = monotonic()
-        insists = now - self._latest < SECONDS_TO_INSIST
-        self._latest = now
-        self.insisted = self.insisted or insists or not self._patient
-        self.requested = True
+        if self._insisted and now - self._since > SECONDS_TO_INSIST:
+            raise KeyboardInterrupt  # nobody looks at the notes: a callback waits for something
+        if not self._insisted and (not self._patient or now - self._latest < SECONDS_TO_INSIST):
+            self._since, self._insisted = now, True
+        self._latest, self._requested = now, True
 
 
 class computing:  # noqa: N801
@@ -146,19 +207,20 @@ class computing:  # noqa: N801
     A `patient` one looks for `interrupts.requested` itself, others end between segments.
     """
 
-    __slots__ = ("__weakref__", "_patient", "_takes_notes", "_ticket")
+    __slots__ = ("__weakref__", "_patient", "_takes_notes", "_ticket", "thread")
 
     def __init__(self, patient: bool = False):
         self._patient = patient
 
     def __enter__(self) -> None:
-        self._takes_notes = interrupts.begin(self._patient)
+        self.thread = get_ident()
+        self._takes_notes = interrupts.begin(self, self._patient)
         self._ticket = blas_guard.enter(self)
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error: object, *details: object) -> None:
         blas_guard.leave(self._ticket)
         if self._takes_notes:
-            interrupts.end()
+            interrupts.end(error)
 
 
 def quiet() -> np.errstate:
@@ -168,4 +230,9 @@ def quiet() -> np.errstate:
 
 blas_guard, interrupts = BlasGuard(), Interrupts()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=blas_guard.after_fork)
+    os.register_at_fork(
+        before=blas_guard.lock.acquire,
+        after_in_parent=blas_guard.lock.release,
+        after_in_child=blas_guard.after_fork_in_child,
+    )
+    os.register_at_fork(after_in_child=interrupts.after_fork_in_child)

@@ -18,22 +18,18 @@ from skrnn._parallel.host import blas_guard
 from skrnn._parallel.threads import in_threads
 from skrnn._typing import Integers, Vector
 
-# A shard is worth a thread from so many columns, and so many multiplications of weights per step in
-# the smallest layer, on; benchmarks/threads.py prints the gains.
-COLUMNS_OF_SHARD = 64
-PRODUCTS_OF_SHARD = 650_000
+# A shard has at least so many columns, and so many multiplications of weights per step in the
+# smallest layer: then it is worth a thread where there is one, and costs one core 1 to 4 % where
+# there is not. Cells with gates make twice the calls. benchmarks/threads.py prints cost and gain.
+COLUMNS_OF_SHARD = 128
+PRODUCTS_OF_SHARD = 4_000_000
 MAX_SHARDS = 8
 
 
-def n_shards(network: Network, lengths: Integers, *, inference: bool = False) -> int:
-    """How many shards sequences of these lengths are worth.
-
-    Cells with gates make more calls per product, which wait for each other: inference, which has
-    fewer products, needs twice as many.
-    """
-    products = PRODUCTS_OF_SHARD
-    if inference and len(CELLS[network.architecture.cell].gates) > 1:
-        products *= 2
+def n_shards(network: Network, lengths: Integers) -> int:
+    """How many shards sequences of these lengths are worth."""
+    has_gates = len(CELLS[network.architecture.cell].gates) > 1
+    products = PRODUCTS_OF_SHARD * (2 if has_gates else 1)
     n_running = lengths.sum() / lengths.max()  # sequences per step, on average
     affordable = int(n_running * network.n_products // products)
     return max(1, min(len(lengths) // COLUMNS_OF_SHARD, affordable, MAX_SHARDS))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skrnn._parallel.host import computing
+from skrnn._parallel.host import computing, interrupts
 
 
 def in_threads(functions: Sequence[Callable[[], Any]], n_threads: int) -> list[Any]:
@@ -19,8 +19,10 @@ def in_threads(functions: Sequence[Callable[[], Any]], n_threads: int) -> list[A
     results: list[Any] = [None] * len(functions)
     errors: list[BaseException] = []
     treatment, numbers = np.geterr(), count()  # next() of it is atomic
+    listens = interrupts.listens
 
     def work() -> None:
+        interrupts.listens = listens
         try:
             with computing(), np.errstate(**treatment):
                 while not errors and (i := next(numbers)) < len(functions):

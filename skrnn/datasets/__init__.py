@@ -1,4 +1,4 @@
-"""Sequences to learn from: a recorded data set and synthetic tasks."""
+"""Data sets of sequences: a recorded one and synthetic tasks."""
 
 from skrnn.datasets._japanese_vowels import load_japanese_vowels
 from skrnn.datasets._synthetic import (

@@ -1,16 +1,22 @@
-"""The Japanese vowels of Kudo, Toyama and Shimbo, to be told apart by speaker."""
+"""The Japanese vowels of Kudo, Toyama and Shimbo, to be classified by speaker."""
 
 from importlib.resources import files
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 N_TRAIN = 270
 SPLITS = {None: slice(None), "train": slice(N_TRAIN), "test": slice(N_TRAIN, None)}
 
+Split: TypeAlias = Literal["train", "test"] | None
+Utterances: TypeAlias = NDArray[np.object_]  # (n,) of float64 arrays (T_i, 12)
+Speakers: TypeAlias = NDArray[np.int64]  # (n,)
 
-def _read(split):
-    """Return the utterances, their speakers and the description of the data set."""
+
+def _read(split: Split) -> tuple[Utterances, Speakers, str]:
+    """Read the utterances, their speakers and the description of the data set."""
     folder = files("skrnn.datasets") / "data"
     with (folder / "japanese_vowels.npz").open("rb") as stream, np.load(stream) as stored:
         steps = stored["millionths"] / 1e6
@@ -21,20 +27,28 @@ def _read(split):
     return utterances[SPLITS[split]], speakers[SPLITS[split]], description
 
 
+@overload
 def load_japanese_vowels(
-    *, return_X_y: bool = False, split: str | None = None
-) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    *, return_X_y: Literal[True], split: Split = None
+) -> tuple[Utterances, Speakers]: ...
+
+
+@overload
+def load_japanese_vowels(*, return_X_y: Literal[False] = False, split: Split = None) -> Bunch: ...
+
+
+def load_japanese_vowels(*, return_X_y: bool = False, split: Split = None) -> Any:
     """Load the Japanese vowels data set (classification of sequences).
 
     Nine male speakers said the vowels /ae/, 640 times in all [1]_. An utterance is a
-    sequence of 7 to 29 steps of 12 LPC cepstrum coefficients; the task is to tell the
-    speaker. The authors' division into 270 utterances to learn from and 370 to be tested
-    on is kept [2]_.
+    sequence of 7 to 29 steps of 12 LPC cepstrum coefficients; the task is to identify the
+    speaker. The split is that of the authors, into 270 utterances for training and 370 for
+    testing [2]_.
 
     ==================   =====================
     Sequences            640
-    Steps a sequence     7 to 29
-    Features a step      12, real
+    Steps per sequence   7 to 29
+    Features per step    12, real
     Classes              9
     Training, test       270, 370
     ==================   =====================
@@ -45,12 +59,12 @@ def load_japanese_vowels(
         If True, return ``(data, target)`` instead of a Bunch.
 
     split : {"train", "test"} or None, default=None
-        The part to load. None loads all utterances, training part first.
+        The part to load. None loads all utterances, the training part first.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object with the attributes
+        Dictionary-like object, with the following attributes.
 
         data : ndarray of shape (n_utterances,), dtype object
             The utterances, each a float64 array of shape (n_steps, 12).
@@ -63,7 +77,7 @@ def load_japanese_vowels(
         n_train : int
             The size of the training part, 270, whatever `split` is.
         DESCR : str
-            Description, licence and citation.
+            Description, licence and citation of the data set.
 
     (data, target) : tuple of two ndarrays, if ``return_X_y=True``
         As described above.

@@ -1,26 +1,43 @@
-"""Made-up tasks that ask a network to remember.
+"""Synthetic tasks that need memory.
 
-Every task is drawn as one flat array of steps, sequence after sequence; `starts` says where
-each sequence begins in it and `lengths` how long it is, so no padding is ever written.
+Each task is drawn as one array of the steps of all sequences, without padding: `starts` are the
+rows at which sequences start, and `lengths` their numbers of steps.
 """
 
 from numbers import Integral
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state, check_scalar
+
+from skrnn._typing import Integers
+
+Seed: TypeAlias = int | np.random.RandomState | None
+# arrays (n, T, ...) if all sequences have one length by definition, else (n,) of arrays (T_i, ...)
+PerSequence: TypeAlias = NDArray[Any]
 
 VOWELS = np.array([list("eiy"), list("aou")])  # front, back
 CONSONANTS = np.array(list("bdfgklmnprstvz"))
 SIBILANTS = np.array(list("sz"))
 
 
-def _layout(rng, n_samples, length, min_length, shortest):
-    """Draw `lengths`, all equal if `min_length` is None, and return them with `starts`."""
+def _draw_layout(
+    rng: np.random.RandomState, n_samples: int, length: int, min_length: int | None, shortest: int
+) -> tuple[Integers, Integers]:
+    """Draw lengths, all equal if `min_length` is None, and return them and their starts."""
     lengths = _draw_lengths(rng, n_samples, "length", length, min_length, shortest)
     return lengths, lengths.cumsum() - lengths
 
 
-def _draw_lengths(rng, n_samples, name, length, min_length, shortest):
+def _draw_lengths(
+    rng: np.random.RandomState,
+    n_samples: int,
+    name: str,
+    length: int,
+    min_length: int | None,
+    shortest: int,
+) -> Integers:
     check_scalar(n_samples, "n_samples", Integral, min_val=1)
     check_scalar(length, name, Integral, min_val=shortest)
     low = length if min_length is None else min_length
@@ -28,8 +45,8 @@ def _draw_lengths(rng, n_samples, name, length, min_length, shortest):
     return rng.randint(low, length + 1, size=n_samples)
 
 
-def _sequences(steps, starts, min_length):
-    """Cut flat steps (sum of lengths, ...) into sequences, a block if `min_length` is None."""
+def _sequences(steps: NDArray[Any], starts: Integers, min_length: int | None) -> PerSequence:
+    """Split steps (sum of lengths, ...) into sequences, one array if `min_length` is None."""
     if min_length is None:
         return steps.reshape(len(starts), -1, *steps.shape[1:])
     return np.fromiter(np.split(steps, starts[1:]), object, len(starts))
@@ -40,13 +57,13 @@ def make_adding_problem(
     *,
     length: int = 50,
     min_length: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    random_state: Seed = None,
+) -> tuple[PerSequence, NDArray[np.float64]]:
     """Generate the adding problem (regression).
 
     A step is a value, uniform in [0, 1), and a marker, 0 or 1. Two steps are marked, one
     drawn from the first half of the sequence and one from the rest; the target is the sum
-    of their values. To predict 1 always has a mean squared error of 1/6.
+    of their values. Always predicting 1 has a mean squared error of 1/6.
 
     The task is that of [1]_ in the simpler form of [2]_: the original draws values in
     [-1, 1], marks the first and last step with -1 and scales the target.
@@ -57,7 +74,7 @@ def make_adding_problem(
         The number of sequences.
 
     length : int, default=50
-        The number of steps of a sequence, or the largest if `min_length` is given. At
+        The number of steps per sequence, or the largest if `min_length` is given. At
         least 2.
 
     min_length : int or None, default=None
@@ -69,7 +86,7 @@ def make_adding_problem(
     Returns
     -------
     X : ndarray of shape (n_samples, length, 2), or (n_samples,) of object
-        The sequences: one block if `min_length` is None, else an array each, of shape
+        The sequences: one array if `min_length` is None, else one per sequence, of shape
         (n_steps, 2).
 
     y : ndarray of shape (n_samples,), dtype float64
@@ -93,7 +110,7 @@ def make_adding_problem(
     True
     """
     rng = check_random_state(random_state)
-    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=2)
+    lengths, starts = _draw_layout(rng, n_samples, length, min_length, shortest=2)
     first = starts + rng.randint(lengths // 2)
     second = starts + rng.randint(lengths // 2, lengths)
     steps = np.column_stack([rng.uniform(size=lengths.sum()), np.zeros(lengths.sum())])
@@ -107,16 +124,16 @@ def make_temporal_order(
     length: int = 100,
     min_length: int | None = None,
     n_distractors: int = 4,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    random_state: Seed = None,
+) -> tuple[PerSequence, Integers]:
     """Generate the temporal order problem (classification into 4 classes).
 
-    A step is a symbol, coded one-hot. All are distractors but two: one between 10 and 20
-    percent of the way through the sequence and one between 50 and 60 percent, each of them
-    X or Y. The class is their order.
+    A step is a symbol, one-hot encoded. All are distractors but two: one at 10 to 20 percent
+    of the length of the sequence and one at 50 to 60 percent, each of them X or Y. The class
+    is the pair, in order.
 
-    The task follows [1]_, without the symbols that open and close a sequence there; the two
-    places scale with the length, and are those of the paper for 100 steps.
+    The task follows [1]_, without the symbols that start and end a sequence there; the two
+    positions scale with the length, and are those of the paper for 100 steps.
 
     Parameters
     ----------
@@ -124,14 +141,14 @@ def make_temporal_order(
         The number of sequences.
 
     length : int, default=100
-        The number of steps of a sequence, or the largest if `min_length` is given. At
+        The number of steps per sequence, or the largest if `min_length` is given. At
         least 2.
 
     min_length : int or None, default=None
         If given, lengths are uniform in [`min_length`, `length`]. At least 2.
 
     n_distractors : int, default=4
-        The number of symbols that mean nothing. At least 1.
+        The number of symbols that do not affect the class. At least 1.
 
     random_state : int, RandomState instance or None, default=None
         Determines the sequences. Pass an int for the same output on every call.
@@ -139,7 +156,7 @@ def make_temporal_order(
     Returns
     -------
     X : ndarray of shape (n_samples, length, n_distractors + 2), or (n_samples,) of object
-        The sequences: one block if `min_length` is None, else an array each, of shape
+        The sequences: one array if `min_length` is None, else one per sequence, of shape
         (n_steps, n_distractors + 2). The last two columns are X and Y.
 
     y : ndarray of shape (n_samples,), dtype int
@@ -161,7 +178,7 @@ def make_temporal_order(
     """
     check_scalar(n_distractors, "n_distractors", Integral, min_val=1)
     rng = check_random_state(random_state)
-    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=2)
+    lengths, starts = _draw_layout(rng, n_samples, length, min_length, shortest=2)
     early = starts + rng.randint(lengths // 10, lengths // 5 + 1)
     late = starts + rng.randint(lengths // 2, 3 * lengths // 5 + 1)
     first, second = rng.randint(2, size=(2, n_samples))
@@ -176,19 +193,19 @@ def make_phonotactics(
     *,
     length: int = 8,
     min_length: int | None = None,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Generate words of four invented languages (classification of texts into 4 classes).
+    random_state: Seed = None,
+) -> tuple[NDArray[np.object_], Integers]:
+    """Generate words of four artificial languages (classification of texts into 4 classes).
 
-    A word is a string of syllables, each a consonant and a vowel. The languages have the same
-    sounds and differ in two rules, one near and one far. Vowels are front (e, i, y) or back
-    (a, o, u): those of a word all agree, or they alternate from syllable to syllable. The first
-    and the last consonant are s or z: they agree, or they do not, whatever stands between.
+    A word is a sequence of syllables, each a consonant and a vowel. The languages have the same
+    sounds and differ in two rules, one local and one long-distance. Vowels are front (e, i, y)
+    or back (a, o, u): those of a word all agree, or they alternate from syllable to syllable.
+    The first and the last consonant are s or z: they agree, or they differ, whatever is between.
 
-    Any three neighbouring letters with two vowels show the rule of vowels. Only a whole word
-    shows that of consonants, the first-last assimilation of [1]_: s and z are found inside as
-    well, as often in one language as in another. So a linear model of n-grams tells two groups
-    of two languages apart, and what remembers the first letter tells all four.
+    Any three adjacent letters with two vowels determine the rule of vowels. Only a whole word
+    determines that of consonants, the first-last assimilation of [1]_: s and z occur inside as
+    well, equally often in all languages. So a linear model of n-grams separates two groups of
+    two languages, and a model that remembers the first letter separates all four.
 
     Parameters
     ----------
@@ -196,7 +213,7 @@ def make_phonotactics(
         The number of words.
 
     length : int, default=8
-        The number of syllables of a word, or the largest if `min_length` is given. At least
+        The number of syllables per word, or the largest if `min_length` is given. At least
         2. A word has twice as many letters.
 
     min_length : int or None, default=None
@@ -227,12 +244,12 @@ def make_phonotactics(
     (['sinozi', 'zifanivafezo', 'zykalyza', 'sipozy', 'sakirosisasy'], [3, 2, 2, 3, 2])
     """
     rng = check_random_state(random_state)
-    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=2)
+    lengths, starts = _draw_layout(rng, n_samples, length, min_length, shortest=2)
     alternate, differ, back, first = rng.randint(2, size=(4, n_samples))
     syllable = np.arange(lengths.sum()) - np.repeat(starts, lengths)
-    place = (np.repeat(back, lengths) + np.repeat(alternate, lengths) * syllable) % 2
-    vowels = VOWELS[place, rng.randint(3, size=len(place))]
-    consonants = rng.choice(CONSONANTS, size=len(place))
+    is_back = (np.repeat(back, lengths) + np.repeat(alternate, lengths) * syllable) % 2
+    vowels = VOWELS[is_back, rng.randint(3, size=len(is_back))]
+    consonants = rng.choice(CONSONANTS, size=len(is_back))
     consonants[starts] = SIBILANTS[first]
     consonants[starts + lengths - 1] = SIBILANTS[first ^ differ]
     words = np.split(np.char.add(consonants, vowels), starts[1:])
@@ -245,13 +262,13 @@ def make_parity(
     length: int = 20,
     min_length: int | None = None,
     per_step: bool = False,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    random_state: Seed = None,
+) -> tuple[PerSequence, NDArray[Any]]:
     """Generate the parity problem (classification into 2 classes).
 
-    A step is a bit, 0 or 1 with equal chances; the class is whether the ones are even or
-    odd in number. One bit of memory is enough, yet flipping any step flips the answer.
-    With `per_step` there is a class at every step, that of the sequence so far.
+    A step is a bit, 0 or 1 with equal probability; the class is whether the number of ones
+    is even or odd. One bit of memory is enough, yet flipping any step flips the class. With
+    `per_step` there is a class per step, that of the sequence up to the step.
 
     Parameters
     ----------
@@ -259,14 +276,14 @@ def make_parity(
         The number of sequences.
 
     length : int, default=20
-        The number of steps of a sequence, or the largest if `min_length` is given. At
+        The number of steps per sequence, or the largest if `min_length` is given. At
         least 1.
 
     min_length : int or None, default=None
         If given, lengths are uniform in [`min_length`, `length`]. At least 1.
 
     per_step : bool, default=False
-        Whether there is a class for every step, or for the whole sequence alone.
+        Whether there is a class per step, or one per sequence.
 
     random_state : int, RandomState instance or None, default=None
         Determines the sequences. Pass an int for the same output on every call.
@@ -274,12 +291,13 @@ def make_parity(
     Returns
     -------
     X : ndarray of shape (n_samples, length, 1), or (n_samples,) of object
-        The sequences: one block if `min_length` is None, else an array each, of shape
+        The sequences: one array if `min_length` is None, else one per sequence, of shape
         (n_steps, 1).
 
     y : ndarray of shape (n_samples,), dtype int
         0 for an even number of ones, 1 for an odd one. With `per_step`, of shape
-        (n_samples, length), or (n_samples,) of object: an array each, of shape (n_steps,).
+        (n_samples, length), or (n_samples,) of object: one array per sequence, of shape
+        (n_steps,).
 
     Examples
     --------
@@ -294,7 +312,7 @@ def make_parity(
     ([0, 1, 1, 0, 1, 1, 1, 1], [0, 1, 0, 0, 1, 0, 1, 0])
     """
     rng = check_random_state(random_state)
-    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
+    lengths, starts = _draw_layout(rng, n_samples, length, min_length, shortest=1)
     bits = rng.randint(2, size=lengths.sum())
     ones = bits.cumsum()
     parity = (ones - np.repeat(ones[starts] - bits[starts], lengths)) % 2
@@ -308,13 +326,13 @@ def make_delayed_recall(
     length: int = 20,
     min_length: int | None = None,
     n_symbols: int = 4,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    random_state: Seed = None,
+) -> tuple[PerSequence, Integers]:
     """Generate the delayed recall problem (classification into `n_symbols` classes).
 
-    A step is a symbol, coded one-hot and drawn uniformly. The class is the first symbol;
-    those after it are noise, and of the same alphabet, so that a network has to know that
-    it must not listen any longer. The task is a plain relative of Experiment 2 of [1]_.
+    A step is a symbol, one-hot encoded and drawn uniformly. The class is the first symbol;
+    the others are noise from the same alphabet, so that a network has to learn to ignore
+    them. The task is a simpler variant of Experiment 2 of [1]_.
 
     Parameters
     ----------
@@ -322,8 +340,8 @@ def make_delayed_recall(
         The number of sequences.
 
     length : int, default=20
-        The number of steps of a sequence, or the largest if `min_length` is given. At
-        least 1, which leaves nothing to recall.
+        The number of steps per sequence, or the largest if `min_length` is given. At
+        least 1, which needs no recall.
 
     min_length : int or None, default=None
         If given, lengths are uniform in [`min_length`, `length`]. At least 1.
@@ -337,7 +355,7 @@ def make_delayed_recall(
     Returns
     -------
     X : ndarray of shape (n_samples, length, n_symbols), or (n_samples,) of object
-        The sequences: one block if `min_length` is None, else an array each, of shape
+        The sequences: one array if `min_length` is None, else one per sequence, of shape
         (n_steps, n_symbols).
 
     y : ndarray of shape (n_samples,), dtype int
@@ -359,7 +377,7 @@ def make_delayed_recall(
     """
     check_scalar(n_symbols, "n_symbols", Integral, min_val=2)
     rng = check_random_state(random_state)
-    lengths, starts = _layout(rng, n_samples, length, min_length, shortest=1)
+    lengths, starts = _draw_layout(rng, n_samples, length, min_length, shortest=1)
     symbols = rng.randint(n_symbols, size=lengths.sum())
     return _sequences(np.eye(n_symbols)[symbols], starts, min_length), symbols[starts]
 
@@ -371,16 +389,16 @@ def make_copy(
     min_delay: int | None = None,
     n_copied: int = 5,
     n_symbols: int = 8,
-    random_state: int | np.random.RandomState | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+    random_state: Seed = None,
+) -> tuple[PerSequence, PerSequence]:
     """Generate the copy problem (classification of every step into `n_symbols` + 1 classes).
 
-    A word of `n_copied` symbols, `delay` steps that are blank but for the last, a marker, and
-    `n_copied` further blanks. In these last steps the classes are the symbols of the word, one
-    after the other; at all steps before, the class is "blank".
+    A sequence has `n_copied` symbols, the word; `delay` steps, the last a marker and the others
+    blank; and `n_copied` further blanks. At these last steps the classes are the symbols of the
+    word, in order; at all steps before, the class is "blank".
 
-    The task is that of [1]_, with words of 10 symbols there, and goes back to [2]_. Who always
-    says "blank" is right at all but the last `n_copied` steps: judge by these.
+    The task is that of [1]_, with words of 10 symbols there, and was introduced in [2]_. Always
+    predicting "blank" is correct at all but the last `n_copied` steps: score these only.
 
     Parameters
     ----------
@@ -395,7 +413,7 @@ def make_copy(
         If given, delays are uniform in [`min_delay`, `delay`]. At least 1.
 
     n_copied : int, default=5
-        The number of symbols of a word. At least 1.
+        The number of symbols per word. At least 1.
 
     n_symbols : int, default=8
         The size of the alphabet. At least 2.
@@ -406,12 +424,12 @@ def make_copy(
     Returns
     -------
     X : ndarray of shape (n_samples, delay + 2 n_copied, n_symbols + 2), or (n_samples,) of object
-        The sequences, steps coded one-hot: one block if `min_delay` is None, else an array
-        each, of shape (n_steps, n_symbols + 2). The last two columns are blank and marker.
+        The sequences, steps one-hot encoded: one array if `min_delay` is None, else one per
+        sequence, of shape (n_steps, n_symbols + 2). The last two columns are blank and marker.
 
     y : ndarray of shape (n_samples, delay + 2 n_copied), dtype int, or (n_samples,) of object
-        The class of every step: the column of a symbol, or `n_symbols` for blank. One block if
-        `min_delay` is None, else an array each, of shape (n_steps,).
+        The class of every step: the column of a symbol, or `n_symbols` for blank. One array if
+        `min_delay` is None, else one per sequence, of shape (n_steps,).
 
     References
     ----------
@@ -437,10 +455,10 @@ def make_copy(
     lengths = _draw_lengths(rng, n_samples, "delay", delay, min_delay, shortest=1) + 2 * n_copied
     ends = lengths.cumsum()
     starts, copies = ends - lengths, ends - n_copied
-    word, place = rng.randint(n_symbols, size=(n_samples, n_copied)), np.arange(n_copied)
-    shown, asked = np.full((2, ends[-1]), n_symbols)
-    shown[starts[:, None] + place] = word
-    shown[copies - 1] = n_symbols + 1
-    asked[copies[:, None] + place] = word
-    X = _sequences(np.eye(n_symbols + 2)[shown], starts, min_delay)
-    return X, _sequences(asked, starts, min_delay)
+    word, offsets = rng.randint(n_symbols, size=(n_samples, n_copied)), np.arange(n_copied)
+    symbols, classes = np.full((2, ends[-1]), n_symbols)
+    symbols[starts[:, None] + offsets] = word
+    symbols[copies - 1] = n_symbols + 1
+    classes[copies[:, None] + offsets] = word
+    X = _sequences(np.eye(n_symbols + 2)[symbols], starts, min_delay)
+    return X, _sequences(classes, starts, min_delay)

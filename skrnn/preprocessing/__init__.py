@@ -8,6 +8,17 @@ from skrnn.preprocessing._step_transformer import StepTransformer
 from skrnn.preprocessing._token_encoder import TokenEncoder
 from skrnn.preprocessing._windows import SlidingWindows, make_windows
 
+for _public in (
+    SequencePadder,
+    SequenceShortener,
+    SequencesFromLong,
+    SlidingWindows,
+    StepImputer,
+    StepTransformer,
+    TokenEncoder,
+):
+    _public.__module__ = "skrnn.preprocessing"  # files name no private module
+
 __all__ = [
     "SequencePadder",
     "SequenceShortener",

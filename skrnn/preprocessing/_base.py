@@ -1,36 +1,41 @@
-"""What the transformers of sequences share: they read steps and give the container back."""
+"""What transformers of sequences share: they parse X into steps and return its container."""
 
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import get_config
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import require_no_infinity
 from skrnn._data.inputs import InputSchema, parse_steps
 from skrnn._data.sequences import Sequences, present_steps
-from skrnn.preprocessing._containers import frame_of, like_sequences, like_table
+from skrnn._parallel.host import computing
+from skrnn._typing import Integers, Rows
+from skrnn.preprocessing._containers import Transformer, frame_of, like_sequences, like_table
 
 
-class SequenceTransformer(TransformerMixin, BaseEstimator):
-    """A transformer that works on steps (sum of T_i, D), one below the other, and lengths T_i.
+class SequenceTransformer(Transformer):
+    """A transformer that works on the concatenated steps (sum of T_i, D) and the lengths T_i.
 
-    A subclass has the parameter `features_per_step`. It defines `_transform_steps(steps, lengths)`,
-    which gives steps and lengths, those of equally long sequences equal again; and, where they
-    apply, `_learn` and `_names_of_outputs`.
+    A subclass has the parameter `features_per_step`. It defines `_transform_steps`, or overrides
+    `_transformed`; and it overrides `_learn` and `_names_of_outputs` where they apply.
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "features_per_step": [Interval(Integral, 1, None, closed="left"), None],
     }
 
-    def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
+    features_per_step: int | None
+    _schema: InputSchema
+    _sklearn_output_config: dict[str, str]  # of `set_output`; clone copies it by this name
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
@@ -57,16 +62,11 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
         ValueError
             If X is not as described, or holds infinity.
         """
-        steps, lengths, schema = self._parse(X, None)
-        self._assign(schema, self._learn(steps, lengths))
+        with computing():
+            steps, lengths, schema = self._parse(X, None)
+            learned = self._learn(steps, lengths)
+        self._assign(schema.attributes() | {"_schema": schema} | learned)
         return self
-
-    def _assign(self, schema: InputSchema, learned: dict[str, Any]) -> None:
-        """Set all fitted attributes at once."""
-        fitted = {"_schema": schema, "_step_widths": (schema.width,)}
-        vars(self).update(fitted | schema.attributes() | learned)
-        if schema.names is None:
-            vars(self).pop("feature_names_in_", None)
 
     def transform(self, X: Any) -> Any:
         """Transform sequences.
@@ -81,19 +81,20 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
             Steps that are absent are NaN.
         """
         check_is_fitted(self)
-        steps, lengths, schema = self._parse(X, self._schema)
-        steps, lengths = self._transform_steps(steps, lengths)
-        if schema.kind == "sequences":
+        steps, lengths = self._transformed(X)
+        if self._schema.kind == "sequences":
             return like_sequences(X, steps, lengths, self._names_out)
         return self._as_table(X, steps.reshape(len(lengths), -1))
 
-    def set_output(self, *, transform: str | None = None) -> Self:
-        """Choose the container of transformed tables; sequences come back as they came.
+    def set_output(
+        self, *, transform: Literal["default", "pandas", "polars"] | None = None
+    ) -> Self:
+        """Choose the container of transformed tables; sequences keep theirs.
 
         Parameters
         ----------
         transform : {"default", "pandas", "polars"} or None, default=None
-            "default" gives an array for an array and a frame for a frame; None changes nothing.
+            "default" returns an array for an array and a frame for a frame; None changes nothing.
 
         Returns
         -------
@@ -104,11 +105,11 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
                 f"transform={transform!r}, expected 'default', 'pandas', 'polars' or None."
             )
         if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # clone keeps it by this name
+            self._sklearn_output_config = {"transform": transform}
         return self
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the outputs.
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the outputs.
 
         Parameters
         ----------
@@ -118,44 +119,54 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of str
-            For sequences, names of the features of a step. For a table, names of all its columns,
-            step for step, with `step0_`, `step1_`, ... before them where they would not differ.
+            For sequences, names of the features per step. For a table, names of all its columns,
+            step by step, prefixed by `step0_`, `step1_`, ... where they would not be unique.
         """
         # the mixin's method is scikit-learn's check of input_features
         names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
-        steps = names.reshape(-1, self._step_widths[0])
-        outputs = self._names_of_steps(steps)
+        outputs = self._names_of_steps(names.reshape(-1, self._schema.width))
         flat = [name for step in outputs for name in step]
         if len(set(flat)) < len(flat):
             flat = [f"step{t}_{name}" for t, step in enumerate(outputs) for name in step]
         return np.array(flat, dtype=object)
 
-    def _parse(self, X, schema):
+    def _parse(self, X: Any, schema: InputSchema | None) -> tuple[Rows, Integers, InputSchema]:
+        """Steps, lengths and schema of X, which is compared with `schema` if there is one."""
         steps, lengths, schema = parse_steps(self, X, self.features_per_step, schema)
         require_no_infinity(steps, lengths)
         return steps, lengths, schema
 
-    def _learn(self, steps, lengths):
+    def _learn(self, steps: Rows, lengths: Integers) -> dict[str, Any]:
         """Fitted attributes that are learned from the steps; here none."""
         return {}
 
-    def _names_of_steps(self, steps):
-        """Names of what the steps of a table become, or of what any step of sequences does."""
+    def _transformed(self, X: Any) -> tuple[Rows, Integers]:
+        """Transformed steps of X, and lengths."""
+        with computing():
+            steps, lengths, _ = self._parse(X, self._schema)
+            return self._transform_steps(steps, lengths)
+
+    @abstractmethod
+    def _transform_steps(self, steps: Rows, lengths: Integers) -> tuple[Rows, Integers]:
+        """Transformed steps and lengths; sequences of equal lengths must keep equal lengths."""
+
+    def _names_of_steps(self, steps: NDArray[np.object_]) -> Sequence[Iterable[str]]:
+        """Names of the outputs of each step of a table, or of any step of sequences."""
         return [self._names_of_outputs(step) for step in steps]
 
-    def _names_of_outputs(self, names):
-        """Names of what a step becomes, from the names of its features."""
+    def _names_of_outputs(self, names: NDArray[np.object_]) -> Iterable[str]:
+        """Names of the outputs of a step, from the names of its features."""
         return names
 
-    def _names_out(self):
-        """Names of the outputs, None if the transformer cannot tell."""
+    def _names_out(self) -> NDArray[np.object_] | None:
+        """Names of the outputs, None if the transformer does not know them."""
         try:
             return self.get_feature_names_out()
         except (AttributeError, ValueError):
             return None
 
-    def _as_table(self, X, table):
-        """A table in the container that is set for the output, else in that of X."""
+    def _as_table(self, X: Any, table: Rows) -> Any:
+        """A table in the container chosen by `set_output`, else in that of X."""
         config = getattr(self, "_sklearn_output_config", {})
         library = config.get("transform", get_config()["transform_output"])
         if library == "default":
@@ -163,8 +174,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator):
         return frame_of(library, X, table, self._names_out())
 
 
-def without_padding(steps, lengths):
-    """Sequences without the absent steps at their ends; of length 0 where there are no others."""
+def without_padding(steps: Rows, lengths: Integers) -> Sequences:
+    """Sequences without the absent steps at their ends; empty if all their steps are absent."""
     sequences, present = Sequences.stacked(steps, lengths), present_steps(steps)
     if present is None:
         return sequences

@@ -1,43 +1,51 @@
-"""Long frames, one row a step, as sequences; and predictions back beside their rows."""
+"""Long frames, one row per step, as sequences; and predictions joined to their rows."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import narwhals as nw
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import fit_context
 from skrnn._data.containers import items_of
+from skrnn._typing import Floats, Integers, Rows
+from skrnn.preprocessing._containers import Transformer
+
+Frame: TypeAlias = nw.DataFrame[Any]
 
 
 class FromLong(NamedTuple):
-    """Sequences of a long frame, their targets and their ids, one below the other."""
+    """Sequences of a long frame, their targets, and their ids."""
 
-    X: np.ndarray
-    y: np.ndarray | None
-    ids: np.ndarray
+    X: NDArray[np.object_]
+    y: NDArray[Any] | None
+    ids: NDArray[Any]
 
 
 class _Order(NamedTuple):
-    """Numbers of the rows of a frame, sorted by id and within an id by time; and those times."""
+    """The order of the rows of a frame by id, and within an id by time.
 
-    rows: np.ndarray
-    times: np.ndarray
-    ids: np.ndarray
-    lengths: np.ndarray
+    `rows` are their numbers in that order and `times` their times; `ids` are the distinct ids,
+    ascending, and `lengths` the number of rows of each.
+    """
+
+    rows: Integers
+    times: NDArray[Any]
+    ids: NDArray[Any]
+    lengths: Integers
 
     @property
-    def starts(self):
+    def starts(self) -> Integers:
         return np.cumsum(self.lengths) - self.lengths
 
-    def cut(self, values):
-        """What belongs to the rows in this order, as one array an id."""
+    def split(self, values: NDArray[Any]) -> NDArray[np.object_]:
+        """Values of the rows in this order, as an object array of one array per id."""
         return np.fromiter(np.split(values, self.starts[1:]), object, len(self.ids))
 
-    def deltas(self):
-        """Time since the step before, 0 at the first; in seconds where times are dates."""
+    def deltas(self) -> NDArray[np.float64]:
+        """Time since the previous step, 0 at the first; in seconds where times are dates."""
         deltas = np.diff(self.times, prepend=self.times[:1])
         if deltas.dtype.kind == "m":
             deltas = deltas / np.timedelta64(1, "s")
@@ -56,54 +64,54 @@ def from_long(
     target_per_step: bool = False,
     time_delta: bool = False,
 ) -> FromLong:
-    """Cut a long frame, one row a step, into sequences.
+    """Convert a long frame, one row per step, to sequences.
 
     The rows may be in any order: those of an id, sorted by time, are its sequence.
 
     Parameters
     ----------
     frame : DataFrame of pandas or polars, or pyarrow Table
-        One row for each step of each sequence.
+        One row per step of each sequence.
     id : str
-        The column that says which sequence a row belongs to.
+        Column with the id of the sequence that a row belongs to.
     time : str
-        The column to sort by: numbers, dates or durations. It is not a feature, unless it is
-        among `columns`.
+        Column to sort by: numbers, dates or durations. It is not a feature, unless it is among
+        `columns`.
     columns : str, list of str or None, default=None
-        The features, in this order: columns of numbers or booleans, a missing value being NaN.
+        Features, in this order: columns of numbers or booleans, whose missing values become NaN.
         None takes all columns but `id`, `time` and `target`.
     target : str, list of str or None, default=None
-        The column of targets; several columns for several outputs.
+        Column of targets, or a list of columns for several outputs.
     target_per_step : bool, default=False
-        Whether every step has a target, for `readout="step"`. If not, every sequence has one, and
-        a column that is not constant within an id is an error.
+        Whether `target` is one target per step, for `readout="step"`. If False, it is one per
+        sequence, and a column that is not constant within an id is an error.
     time_delta : bool, default=False
-        Whether to append one more feature: the time since the step before, 0 at the first step.
-        It is in the unit of `time`, and in seconds where that holds dates or durations.
+        Whether to append a feature: the time since the previous step, 0 at the first step. It is in
+        the unit of `time`, and in seconds where that holds dates or durations.
 
     Returns
     -------
     X : ndarray of shape (n,) and dtype object
-        Sequences (T_i, D), one for each id; float32 if all columns are, else float64.
+        Sequences (T_i, D), one per id; float32 if all columns are, else float64.
     y : ndarray of shape (n,) or (n, K), or None
-        Targets of the sequences, None without `target`; with a list of K columns (n, K). With
-        `target_per_step`, an array of dtype object that holds n arrays (T_i,) or (T_i, K).
+        Targets of the sequences, (n, K) for a list of K columns; None without `target`. With
+        `target_per_step`, an array of dtype object of n arrays (T_i,) or (T_i, K).
     ids : ndarray of shape (n,)
         The ids, ascending. The three are the fields of a named tuple.
 
     Raises
     ------
     ValueError
-        If a column is not there or not of numbers; an id, a time or the target of a sequence is
-        missing; two rows have the same id and time; or a target varies within an id and
-        `target_per_step` is false.
+        If a column does not exist or is not of numbers; an id, a time or the target of a sequence
+        is missing; two rows have the same id and time; or a target varies within an id and
+        `target_per_step` is False.
     TypeError
-        If `frame` is no frame, or its ids cannot be sorted.
+        If `frame` is not a frame, or its ids are not sortable.
 
     See Also
     --------
-    to_long : Puts predictions beside the rows of the frame.
-    SequencesFromLong : The same as the first step of a pipeline.
+    to_long : Joins predictions to the rows of the frame.
+    SequencesFromLong : Does the same as the first step of a pipeline.
 
     Examples
     --------
@@ -118,7 +126,7 @@ def from_long(
     ...     }
     ... )
     >>> X, y, ids = from_long(visits, id="patient", time="day", target="ill", time_delta=True)
-    >>> X[1]  # pulse, and days since the visit before
+    >>> X[1]  # pulse, and days since the previous visit
     array([[72.,  0.],
            [71.,  2.],
            [70.,  5.]])
@@ -129,7 +137,7 @@ def from_long(
     order = _sort(known, id, time)
     targets = [] if target is None else _as_list(target)
     features = _features(known, columns, {id, time}, targets, time_delta)
-    X = order.cut(_steps(known, features, order, time_delta))
+    X = order.split(_steps(known, features, order, time_delta))
     if target is None:
         return FromLong(X, None, order.ids)
     _require_columns(known, targets)
@@ -138,7 +146,7 @@ def from_long(
         _require_constant(known, targets, values, order, id)
         values = [column[order.starts] for column in values]
     y = values[0] if isinstance(target, str) else np.stack(values, axis=1)
-    return FromLong(X, order.cut(y) if target_per_step else y, order.ids)
+    return FromLong(X, order.split(y) if target_per_step else y, order.ids)
 
 
 def to_long(
@@ -148,42 +156,45 @@ def to_long(
     id: str,
     time: str,
     name: str | Sequence[str] = "prediction",
-    ids: Any = None,
+    ids: ArrayLike | None = None,
 ) -> Any:
-    """Put predictions beside the rows of the long frame that they belong to.
+    """Join predictions to the rows of the long frame that they belong to.
 
     Parameters
     ----------
     predictions : array-like of n predictions
-        One for each id of `like`. What is (n,) is one a sequence, and repeated in all its rows.
-        Else there is one a step: n arrays (T_i,) or (T_i, K), or an array (n, T) or (n, T, K).
+        One per id of `like`. An array (n,) has one prediction per sequence, which is repeated in
+        all its rows. Predictions per step are n arrays (T_i,) or (T_i, K), or an array (n, T) or
+        (n, T, K).
     like : DataFrame of pandas or polars, or pyarrow Table
-        The frame that `from_long` made the sequences of, its rows in any order.
-    id, time : str
-        Its columns of ids and times.
+        The frame that was passed to `from_long`, its rows in any order.
+    id : str
+        Column with the id of the sequence that a row of `like` belongs to.
+    time : str
+        Column of times in `like`.
     name : str or list of str, default="prediction"
-        Name of the new column. K outputs make K columns: a list names each, a single name numbers
-        them, "prediction_0", "prediction_1", ...
+        Name of the new column. K outputs become K columns: a list names each, a single name is
+        numbered, "prediction_0", "prediction_1", ...
     ids : array-like of shape (n,) or None, default=None
-        The id of each prediction. None: they are in the order of `from_long`, ids ascending. Give
-        them where sequences were shuffled, as by `train_test_split`.
+        Id of each prediction. None is the order of `from_long`, ids ascending. Pass them where
+        sequences were shuffled, as by `train_test_split`.
 
     Returns
     -------
     frame of the library of `like`
-        `like`, its rows in their order, with the new columns at the end.
+        `like`, with its rows in their order and the new columns at the end.
 
     Raises
     ------
     ValueError
-        If there is not one prediction for each id, or each row, of `like`; or there is such a
-        column already.
+        If there is not one prediction per id, or per row, of `like`; or the new column exists
+        already.
     TypeError
-        If `like` is no frame, or its ids cannot be sorted.
+        If `like` is not a frame, or its ids are not sortable.
 
     See Also
     --------
-    from_long : The way there.
+    from_long : Converts a long frame to sequences.
 
     Examples
     --------
@@ -204,51 +215,50 @@ def to_long(
     sorted_items = [items[i] for i in _positions(len(items), ids, order, id)]
     values = _rows_of(sorted_items, order, id)
     names = _names_of_outputs(name, values, known)
-    back = np.empty_like(values)
-    back[order.rows] = values
+    in_rows = np.empty_like(values)
+    in_rows[order.rows] = values
     new = [
-        # lists, for polars would hold an array of objects as objects
+        # as lists, since polars would keep an array of objects as objects
         nw.new_series(n, v.tolist() if v.dtype == object else v, backend=known.implementation)
-        for n, v in zip(names, back.reshape(len(back), -1).T, strict=True)
+        for n, v in zip(names, in_rows.reshape(len(in_rows), -1).T, strict=True)
     ]
     return known.with_columns(*new).to_native()
 
 
-class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Cut a long frame into sequences: `from_long` as the first step of a pipeline.
+class SequencesFromLong(Transformer):
+    """Convert a long frame to sequences: `from_long` as the first step of a pipeline.
 
-    The pipeline then takes long frames, one row a step: `fit(frame, y)` with one target for each
-    id, ids ascending, and `predict(frame)`, whose predictions `to_long` puts beside the rows of the
-    frame.
+    The pipeline then accepts long frames, one row per step: `fit(frame, y)` with one target per id,
+    ids ascending, and `predict(frame)`, whose predictions `to_long` joins to the rows of the frame.
 
     Parameters
     ----------
     id : str, default="id"
-        The column that says which sequence a row belongs to.
+        Column with the id of the sequence that a row belongs to.
     time : str, default="time"
-        The column to sort by: numbers, dates or durations.
+        Column to sort by: numbers, dates or durations.
     columns : str, list of str or None, default=None
-        The features, in this order. None takes all columns at fit but `id` and `time`; leave out a
-        column of targets by naming the others.
+        Features, in this order. None takes all columns at fit but `id` and `time`; to leave out a
+        column of targets, name the others.
     time_delta : bool, default=False
-        Whether to append one more feature: the time since the step before, 0 at the first step, in
-        seconds where `time` holds dates or durations.
+        Whether to append a feature: the time since the previous step, 0 at the first step. It is in
+        the unit of `time`, and in seconds where that holds dates or durations.
 
     Attributes
     ----------
     n_features_in_ : int
         Number of columns that are features.
     feature_names_in_ : ndarray of shape (n_features_in,)
-        Their names. At `transform` other columns, and the order of columns, do not matter.
+        Names of the features. At `transform`, other columns and the order of columns are ignored.
 
     See Also
     --------
-    from_long : Gives targets and ids as well.
+    from_long : Returns targets and ids as well.
 
     Notes
     -----
-    Rows go in and sequences come out, so cross-validation cannot cut the frame: to split or search,
-    call `from_long` first, and split what it returns.
+    Many rows become one sequence, so cross-validation cannot split the frame: to cross-validate or
+    search, call `from_long` first and split what it returns.
 
     Examples
     --------
@@ -262,20 +272,27 @@ class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
      [0.5 1. ]]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "id": [str],
         "time": [str],
         "columns": [str, "array-like", None],
         "time_delta": ["boolean"],
     }
 
-    def __init__(self, id="id", time="time", *, columns=None, time_delta=False):
+    def __init__(
+        self,
+        id: str = "id",
+        time: str = "time",
+        *,
+        columns: str | Sequence[str] | None = None,
+        time_delta: bool = False,
+    ):
         self.id = id
         self.time = time
         self.columns = columns
         self.time_delta = time_delta
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.allow_nan = True
@@ -289,29 +306,29 @@ class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         Parameters
         ----------
         X : DataFrame of pandas or polars, or pyarrow Table
-            One row for each step of each sequence, in any order.
+            One row per step of each sequence, in any order.
         y : None
             Ignored.
 
         Returns
         -------
         self
-            The fitted transformer.
+            The fitted transformer. If fitting fails, it is exactly as it was before.
 
         Raises
         ------
         ValueError, TypeError
-            As by `from_long`.
+            As in `from_long`.
         """
         known = _read_frame(X)
         _require_columns(known, [self.id, self.time])
         names = _features(known, self.columns, {self.id, self.time}, [], self.time_delta)
-        self.feature_names_in_ = np.fromiter(names, object, len(names))
-        self.n_features_in_ = len(names)
+        features = np.fromiter(names, object, len(names))
+        self._assign({"feature_names_in_": features, "n_features_in_": len(names)})
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Cut a frame into sequences.
+    def transform(self, X: Any) -> NDArray[np.object_]:
+        """Convert a frame to sequences.
 
         Parameters
         ----------
@@ -320,7 +337,7 @@ class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         Returns
         -------
         ndarray of shape (n,) and dtype object
-            Sequences (T_i, D), one for each id, ids ascending.
+            Sequences (T_i, D), one per id, ids ascending.
         """
         check_is_fitted(self)
         columns = self.feature_names_in_.tolist()
@@ -328,8 +345,8 @@ class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
             X, id=self.id, time=self.time, columns=columns, time_delta=self.time_delta
         ).X
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the features of a step.
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the features per step.
 
         Parameters
         ----------
@@ -339,41 +356,41 @@ class SequencesFromLong(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
         Returns
         -------
         ndarray of str
-            `feature_names_in_`, and with `time_delta` the name of the time with `_delta` appended.
+            `feature_names_in_`; with `time_delta` also the name of the time, followed by `_delta`.
         """
         check_is_fitted(self)
         more = [f"{self.time}_delta"] if self.time_delta else []
         return np.array([*self.feature_names_in_, *more], dtype=object)
 
 
-# What users hand in ---------------------------------------------------------------------------
+# Parsing frames -------------------------------------------------------------------------------
 
 
-def _read_frame(frame):
+def _read_frame(frame: Any) -> Frame:
     known = nw.from_native(frame, pass_through=True)
     if isinstance(known, nw.LazyFrame):
         raise TypeError("The frame is lazy: pass frame.collect().")
     if not isinstance(known, nw.DataFrame):
         raise TypeError(
             f"The frame is of type {type(frame).__name__}: pass a DataFrame of pandas or polars, "
-            "or a pyarrow Table, with one row for each step of each sequence."
+            "or a pyarrow Table, with one row per step of each sequence."
         )
     if len(known) == 0:
         raise ValueError("Found 0 sample(s): the frame has no rows.")
     return known
 
 
-def _as_list(names):
+def _as_list(names: str | Iterable[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def _require_columns(known, names):
+def _require_columns(known: Frame, names: Iterable[str]) -> None:
     for name in names:
         if name not in known.columns:
             raise ValueError(f"There is no column {name!r}: the frame has {known.columns}.")
 
 
-def _require_present(known, name):
+def _require_present(known: Frame, name: str) -> None:
     column = known[name]
     missing = column.is_null().to_numpy().astype(bool)
     if column.dtype.is_float():
@@ -385,50 +402,56 @@ def _require_present(known, name):
         )
 
 
-def _features(known, columns, keys, targets, time_delta):
+def _features(
+    known: Frame,
+    columns: str | Iterable[str] | None,
+    keys: set[str],
+    targets: list[str],
+    time_delta: bool,
+) -> list[str]:
     """Names of the columns that are features."""
     if columns is None:
         columns = [name for name in known.columns if name not in keys.union(targets)]
-    columns = _as_list(columns)
-    _require_columns(known, columns)
-    for name in columns:
+    names = _as_list(columns)
+    _require_columns(known, names)
+    for name in names:
         if name in targets:
             raise ValueError(
-                f"Column {name!r} is both the target and among columns: the answer would be in the "
-                "question. To predict a series from its own past, see make_windows."
+                f"Column {name!r} is both the target and among columns: the target would be a "
+                "feature. To predict a series from its own past, see make_windows."
             )
         _require_numbers(known, name)
-    if not columns and not time_delta:
+    if not names and not time_delta:
         raise ValueError("No column is left to be a feature.")
-    return columns
+    return names
 
 
-def _require_numbers(known, name):
+def _require_numbers(known: Frame, name: str) -> None:
     dtype = known[name].dtype
     if not (dtype.is_numeric() or dtype == nw.Boolean):
         raise ValueError(
-            f"Column {name!r} has the type {dtype}, and features are numbers. Encode it first, for "
+            f"Column {name!r} has the type {dtype}, but features are numbers. Encode it first, for "
             "example by OrdinalEncoder, or name other columns by columns=[...]."
         )
 
 
-def _steps(known, columns, order, time_delta):
+def _steps(known: Frame, columns: list[str], order: _Order, time_delta: bool) -> Rows:
     """Features of all steps, (rows, D), in order."""
-    narrow = columns and all(known[name].dtype == nw.Float32 for name in columns)
+    single = columns and all(known[name].dtype == nw.Float32 for name in columns)
     features = [_numbers(known[name])[order.rows] for name in columns]
     features += [order.deltas()] if time_delta else []
-    return np.stack(features, axis=1).astype(np.float32 if narrow else np.float64, copy=False)
+    return np.stack(features, axis=1).astype(np.float32 if single else np.float64, copy=False)
 
 
-def _numbers(column):
+def _numbers(column: nw.Series[Any]) -> Floats:
     return (column if column.dtype == nw.Float32 else column.cast(nw.Float64)).to_numpy()
 
 
 # The order of the rows ------------------------------------------------------------------------
 
 
-def _sort(known, id, time):
-    """The order of the rows by id and time, which have to differ."""
+def _sort(known: Frame, id: str, time: str) -> _Order:
+    """The order of the rows by id and time; no two rows may have the same."""
     _require_columns(known, [id, time])
     for name in (id, time):
         _require_present(known, name)
@@ -436,47 +459,50 @@ def _sort(known, id, time):
     ids, codes = _factorize(known[id].to_numpy(), id)
     rows = np.lexsort((times, codes))
     codes, times = codes[rows], times[rows]
-    twice = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
+    twice: NDArray[np.bool_] = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
     if twice.any():
         first = twice.argmax()
         raise ValueError(
             f"Two rows have {id}={ids[codes[first]]} and {time}={times[first]}, the first of "
-            f"{twice.sum()} such pairs, and a step is one row. Merge them first, for example into "
-            "their mean, or drop all but one."
+            f"{twice.sum()} such pairs, but each step is one row. Merge them first, for example "
+            "into their mean, or drop all but one."
         )
     return _Order(rows, times, ids, np.bincount(codes))
 
 
-def _factorize(labels, id):
-    """The labels, each once and ascending, and for every row the number of its own."""
+def _factorize(labels: NDArray[Any], id: str) -> tuple[NDArray[Any], Integers]:
+    """The distinct labels, ascending, and the number of the label of each row."""
     listed = labels.tolist()
     try:
-        a_row = {label: row for row, label in enumerate(listed)}  # sorting all texts takes long
-        ids = np.sort(labels[list(a_row.values())])
+        # sorting distinct labels only: sorting all of them is slow where they are text
+        row_of = {label: row for row, label in enumerate(listed)}
+        ids = np.sort(labels[list(row_of.values())])
     except TypeError:
-        raise TypeError(f"The ids in {id!r} cannot be sorted: make all of them text.") from None
+        raise TypeError(f"The ids in {id!r} are not sortable: make all of them text.") from None
     number = {label: k for k, label in enumerate(ids.tolist())}
     return ids, np.fromiter(map(number.__getitem__, listed), np.intp, len(listed))
 
 
-def _times(column):
-    """Times that can be sorted and subtracted."""
+def _times(column: nw.Series[Any]) -> NDArray[Any]:
+    """Times as an array that can be sorted and subtracted."""
     dtype = column.dtype
-    if dtype == nw.Datetime and dtype.time_zone is not None:
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     elif dtype == nw.Decimal:
         column = column.cast(nw.Float64)
     elif not (dtype.is_numeric() or dtype in (nw.Date, nw.Datetime, nw.Duration)):
         raise ValueError(
-            f"Column {column.name!r} has the type {dtype}, and times are numbers, dates or "
+            f"Column {column.name!r} has the type {dtype}, but times are numbers, dates or "
             "durations. Parse it first, for example by pandas.to_datetime."
         )
     times = column.to_numpy()
     return times.astype(np.int64) if times.dtype.kind == "i" else times
 
 
-def _require_constant(known, names, values, order, id):
-    """Refuse targets, a column each, that are missing or differ within an id."""
+def _require_constant(
+    known: Frame, names: list[str], values: list[NDArray[Any]], order: _Order, id: str
+) -> None:
+    """Refuse columns of targets that have missing values or differ within an id."""
     for name, column in zip(names, values, strict=True):
         _require_present(known, name)
         differs = column != np.repeat(column[order.starts], order.lengths)
@@ -485,48 +511,48 @@ def _require_constant(known, names, values, order, id):
             i = np.searchsorted(order.starts, row, side="right") - 1
             raise ValueError(
                 f"Target {name!r} is not constant for {id}={order.ids[i]}: it is "
-                f"{column[order.starts[i]]} and {column[row]}. For one target a step set "
-                "target_per_step=True; for one a sequence, give all its rows the same."
+                f"{column[order.starts[i]]} and {column[row]}. For one target per step set "
+                "target_per_step=True; for one per sequence, all its rows must have the same."
             )
 
 
 # Predictions ----------------------------------------------------------------------------------
 
 
-def _positions(n, ids, order, id):
-    """Where the prediction of each id, ascending, is among n."""
+def _positions(n: int, ids: ArrayLike | None, order: _Order, id: str) -> Sequence[int] | Integers:
+    """Where among n predictions that of each id is, ids ascending."""
     if n != len(order.ids):
         raise ValueError(
-            f"There are {n} predictions, but the frame has {len(order.ids)} different {id!r}: one "
-            "for each is expected. Keep the rows of the ids that were predicted."
+            f"There are {n} predictions, but the frame has {len(order.ids)} different {id!r}: "
+            "expected one for each. Keep only the rows of the ids that were predicted."
         )
     if ids is None:
         return range(n)
-    ids = np.asarray(ids)
-    positions = np.argsort(ids, kind="stable")
-    if not np.array_equal(ids[positions], order.ids):
+    given = np.asarray(ids)
+    positions = np.argsort(given, kind="stable")
+    if not np.array_equal(given[positions], order.ids):
         raise ValueError(
-            f"ids are not those of the column {id!r}, each once. Keep the rows of the ids that "
-            "were predicted."
+            f"ids are not those of the column {id!r}, each once. Keep only the rows of the ids "
+            "that were predicted."
         )
     return positions
 
 
-def _rows_of(items, order, id):
+def _rows_of(items: list[Any], order: _Order, id: str) -> NDArray[Any]:
     """Predictions of sequences as those of rows, (rows,) or (rows, K), in order."""
     if np.ndim(items[0]) == 0:
         return np.repeat(np.asarray(items), order.lengths)
     for item, length, label in zip(items, order.lengths.tolist(), order.ids, strict=True):
         if len(item) != length:
             raise ValueError(
-                f"There are {len(item)} predictions for {id}={label}, which has {length} rows: one "
-                "a row is expected, or a single one for the id. Give several outputs of sequences "
-                "column by column, predictions[:, k]."
+                f"There are {len(item)} predictions for {id}={label}, which has {length} rows: "
+                "expected one per row, or a single one for the id. Pass several outputs per "
+                "sequence column by column, predictions[:, k]."
             )
     return np.concatenate([np.asarray(item) for item in items])
 
 
-def _names_of_outputs(name, values, known):
+def _names_of_outputs(name: str | Sequence[str], values: NDArray[Any], known: Frame) -> list[str]:
     """A name for each of K columns."""
     numbered = isinstance(name, str) and values.ndim > 1
     names = [f"{name}_{k}" for k in range(values.shape[1])] if numbered else _as_list(name)

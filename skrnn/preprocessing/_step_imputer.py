@@ -1,24 +1,27 @@
 """StepImputer: values for what is missing inside sequences."""
 
+from collections.abc import Callable
 from numbers import Real
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skrnn._compat import Interval, StrOptions
 from skrnn._data.sequences import Sequences
+from skrnn._typing import Booleans, Integers, Rows
 from skrnn.preprocessing._base import SequenceTransformer, without_padding
 
 
 class StepImputer(SequenceTransformer):
-    """Fill in what is missing inside sequences.
+    """Impute missing values inside sequences.
 
-    The estimators refuse a step that is partly NaN. This fills it, by default with the last value
-    of the feature in the same sequence, and can tell the network what was filled: by a mask, and by
-    the steps since the feature was last observed [1]_. Nothing comes from later in a sequence, so
-    that what was seen so far is filled as the whole sequence is, unless `leading="bfill"` asks for
-    it.
+    The estimators refuse a step that is partly NaN. This transformer imputes it, by default with
+    the last value of the feature in the same sequence, and can append which values were imputed: a
+    mask, and the number of steps since the feature was last observed [1]_. No value comes from a
+    later step, so a prefix is imputed as the whole sequence is, unless `leading="bfill"`.
 
-    X comes back in the container that came in, as from `StepTransformer`.
+    The output is in the container of X, as with `StepTransformer`.
 
     Parameters
     ----------
@@ -26,31 +29,32 @@ class StepImputer(SequenceTransformer):
         "ffill" repeats the last observed value of the feature in the sequence. "mean" and "median"
         are those of the feature over all sequences of the fit; "constant" is `fill_value`.
     leading : {"mean", "median", "constant", "bfill"}, default="mean"
-        With "ffill", what is put before the first observed value: as in `strategy`, or the first
-        observed value itself ("bfill"), which looks ahead. Where a sequence has no value of the
-        feature, "bfill" puts the mean.
+        With `strategy="ffill"`, what to impute before the first observed value: "mean", "median" or
+        `fill_value` ("constant") as in `strategy`, or the first observed value itself ("bfill"),
+        which looks ahead. With "bfill", a feature that a sequence never observes gets the mean.
     fill_value : float, default=0.0
-        The value of "constant"; also the one of a feature that was never observed at fit.
+        What "constant" imputes, in `strategy` and in `leading`; also the value of a feature that
+        was never observed at fit.
     absent : {"keep", "impute"}, default="keep"
-        What becomes of a step whose features are all NaN. "keep": it stays so, for the estimators
-        to skip, and with one feature a step, where nothing is missing in part, nothing is imputed.
-        "impute": it is filled as others are if it lies between steps that are there; absent steps
-        at the ends stay so even then, as they may be padding.
+        What to do with a step whose features are all NaN. "keep" leaves it to the estimators, which
+        skip it; with one feature per step, every missing value is such a step, so nothing is
+        imputed. "impute" imputes it if it lies between steps that are present; absent steps at the
+        ends stay NaN even then, since they may be padding.
     add_indicator : bool, default=False
-        Append for each feature whether it was missing, 1.0, or observed, 0.0, to every step.
+        Append to every step, for each feature, whether it was missing (1.0) or observed (0.0).
     add_time_since : bool, default=False
-        Append for each feature the steps since it was last observed before the step, or since the
-        sequence began, to every step.
+        Append to every step, for each feature, the number of steps since it was last observed
+        before this step, or since the start of the sequence.
     features_per_step : int or None, default=None
-        Features D of a time step where X is a table of two dimensions: its rows are then p / D
-        steps of D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+        Features D per step where X is a table of two dimensions: its rows are then p / D steps of D
+        features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
 
     Attributes
     ----------
     statistics_ : ndarray of shape (D,)
-        What is put where no value of the sequence is.
+        What is imputed where no value of the sequence can be.
     n_features_in_ : int
-        Columns p of a table; features D of a step for sequences.
+        Columns p of a table; features D per step for sequences.
     feature_names_in_ : ndarray of shape (n_features_in,)
         Names of the columns, where X is a frame or holds frames, and they are all strings.
 
@@ -62,9 +66,9 @@ class StepImputer(SequenceTransformer):
     Notes
     -----
     The appended features are those of all D features, missing at fit or not, so that their number
-    does not depend on the data; they stand behind the values, the mask first. The steps since the
-    last observation are 0 at the first step, and one more than before at each further one, counted
-    from the step of the observation: absent steps count, padding does not.
+    does not depend on the data; they follow the values, the mask first. The steps since the last
+    observation are 0 at the first step; an observation at the previous step makes them 1, and each
+    step without one adds 1. Absent steps count, padding does not.
 
     References
     ----------
@@ -85,7 +89,7 @@ class StepImputer(SequenceTransformer):
     ['a', 'b', 'missingindicator_a', 'missingindicator_b', 'timesince_a', 'timesince_b']
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         **SequenceTransformer._parameter_constraints,
         "strategy": [StrOptions({"ffill", "mean", "median", "constant"})],
         "leading": [StrOptions({"bfill", "mean", "median", "constant"})],
@@ -95,16 +99,18 @@ class StepImputer(SequenceTransformer):
         "add_time_since": ["boolean"],
     }
 
+    statistics_: NDArray[np.float64]
+
     def __init__(
         self,
-        strategy="ffill",
+        strategy: Literal["ffill", "mean", "median", "constant"] = "ffill",
         *,
-        leading="mean",
-        fill_value=0.0,
-        absent="keep",
-        add_indicator=False,
-        add_time_since=False,
-        features_per_step=None,
+        leading: Literal["mean", "median", "constant", "bfill"] = "mean",
+        fill_value: float = 0.0,
+        absent: Literal["keep", "impute"] = "keep",
+        add_indicator: bool = False,
+        add_time_since: bool = False,
+        features_per_step: int | None = None,
     ):
         self.strategy = strategy
         self.leading = leading
@@ -114,7 +120,7 @@ class StepImputer(SequenceTransformer):
         self.add_time_since = add_time_since
         self.features_per_step = features_per_step
 
-    def _learn(self, steps, lengths):
+    def _learn(self, steps: Rows, lengths: Integers) -> dict[str, Any]:
         strategy = self.leading if self.strategy == "ffill" else self.strategy
         statistics = np.full(steps.shape[1], self.fill_value, dtype=np.float64)
         if strategy != "constant":
@@ -124,7 +130,7 @@ class StepImputer(SequenceTransformer):
             statistics[known] = STATISTICS[strategy](observed, axis=0)
         return {"statistics_": statistics}
 
-    def _transform_steps(self, steps, lengths):
+    def _transform_steps(self, steps: Rows, lengths: Integers) -> tuple[Rows, Integers]:
         missing, sequences = np.isnan(steps), without_padding(steps, lengths)
         parts = [self._fill(steps, lengths)]
         if self.add_indicator:
@@ -132,44 +138,48 @@ class StepImputer(SequenceTransformer):
         if self.add_time_since:
             parts.append(_time_since(missing, np.repeat(sequences.starts, lengths)))
         imputed = np.concatenate(parts, axis=1, dtype=steps.dtype)
-        absent = missing.all(axis=1)
+        absent = np.logical_and.reduce(missing, axis=1)
         if self.absent == "impute":
             absent[sequences.rows()] = False
         imputed[absent] = np.nan
         return imputed, lengths
 
-    def _fill(self, steps, lengths):
+    def _fill(self, steps: Rows, lengths: Integers) -> Rows:
         if self.strategy == "ffill":
             steps = _fill_forward(steps, lengths)
-            if self.leading == "bfill":  # there are no gaps but leading ones any more
+            if self.leading == "bfill":  # the only gaps left are leading ones
                 steps = _fill_forward(steps[::-1], lengths[::-1])[::-1]
         return np.where(np.isnan(steps), self.statistics_, steps)
 
-    def _names_of_outputs(self, names):
+    def _names_of_outputs(self, names: NDArray[np.object_]) -> list[str]:
         prefixes = {"missingindicator_": self.add_indicator, "timesince_": self.add_time_since}
         added = [prefix for prefix, wanted in prefixes.items() if wanted]
         return [prefix + name for prefix in ["", *added] for name in names]
 
 
-def _fill_forward(steps, lengths):
-    """Every gap filled with what was last observed before it in the sequence, if anything was."""
+def _fill_forward(steps: Rows, lengths: Integers) -> Rows:
+    """Steps whose gaps repeat the last observed value before them in the sequence, if any."""
     starts = np.repeat(Sequences.stacked(steps, lengths).starts, lengths)
     observed = _last_observed(np.isnan(steps))
     filled = np.take_along_axis(steps, np.maximum(observed, 0), axis=0)
     return np.where(observed >= starts[:, None], filled, np.nan)
 
 
-def _time_since(missing, starts):
+def _time_since(missing: Booleans, starts: Integers) -> Integers:
     """Steps since the last observation before each step, or since the start of the sequence."""
     before = np.roll(_last_observed(missing), 1, axis=0)
     before[:1] = 0
     return np.arange(len(missing))[:, None] - np.maximum(before, starts[:, None])
 
 
-def _last_observed(missing):
-    """For each value the row of the last one, up to it, that is not missing; -1 is none."""
+def _last_observed(missing: Booleans) -> Integers:
+    """For each value the row of the last one up to it that is not missing; -1 if there is none."""
     rows = np.arange(len(missing))[:, None]
     return np.maximum.accumulate(np.where(missing, -1, rows), axis=0)
 
 
-STATISTICS = {"mean": np.nanmean, "median": np.nanmedian, "bfill": np.nanmean}
+STATISTICS: dict[str, Callable[..., Any]] = {
+    "mean": np.nanmean,
+    "median": np.nanmedian,
+    "bfill": np.nanmean,
+}

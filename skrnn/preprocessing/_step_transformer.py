@@ -1,12 +1,14 @@
-"""StepTransformer: any transformer of tables, on the steps of all sequences stacked."""
+"""StepTransformer: any transformer of tables, on the concatenated steps of all sequences."""
 
 import copy
+from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import signature
 from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
 from sklearn import config_context, get_config
 from sklearn.base import OneToOneFeatureMixin, clone
@@ -20,12 +22,14 @@ from skrnn._data.containers import items_of
 from skrnn._data.inputs import InputSchema, parse_steps
 from skrnn._data.sequences import present_steps
 from skrnn._data.validation import check_sample_weight
+from skrnn._parallel.host import computing
+from skrnn._typing import Booleans, Floats, Integers, Rows
 from skrnn.preprocessing._base import SequenceTransformer
 from skrnn.preprocessing._containers import like_sequences, like_table
 
 
-def _inner_has(name):
-    def check(self):
+def _inner_has(name: str) -> Callable[[Any], bool]:
+    def check(self: Any) -> bool:
         return hasattr(getattr(self, "transformer_", self.transformer), name)
 
     return check
@@ -34,47 +38,48 @@ def _inner_has(name):
 class StepTransformer(SequenceTransformer):
     """Apply a transformer of tables to the steps of sequences.
 
-    The steps of all sequences are stacked into one table, one row a step; the transformer is fitted
-    on it or applied to it, and the result is cut back into the container that came in: a list of
-    arrays gives a list of arrays, an array (n, T, D) an array (n, T, n_outputs), a Series of arrays
-    a Series with the same index, a list of frames a list of frames. Sequences of shape (T_i,) stay
-    so if the transformer gives one feature.
+    The steps of all sequences are concatenated to one table with one row per step; the transformer
+    is fitted on it or applied to it, and the result is split again, into the container of X: a list
+    of arrays becomes a list of arrays, an array (n, T, D) an array (n, T, n_outputs), a Series of
+    arrays a Series with the same index, a list of frames a list of frames. Sequences of shape
+    (T_i,) keep one dimension if the transformer returns one feature.
 
-    A table (n, p) has one flattened sequence a row and gives such a table; a frame gives a frame of
-    the same library. `set_output` chooses another output for tables; sequences are not affected.
+    A table (n, p) with one flattened sequence per row becomes such a table, and a frame becomes a
+    frame of the same library. `set_output` chooses another output for tables; sequences are not
+    affected.
 
-    A step whose features are all NaN is absent: the transformer does not see it, and it comes back
-    as NaN. So sequences padded by NaN give what ragged ones give. A step that is partly NaN, and
-    infinity, are left to the transformer: some impute, some refuse.
+    A step whose features are all NaN is absent: it is not passed to the transformer, and is NaN in
+    the output. So sequences padded by NaN give the same result as ragged ones. A step that is
+    partly NaN, and infinity, are left to the transformer: some impute, some refuse.
 
     Parameters
     ----------
     transformer : transformer
-        What has `fit` and `transform` for tables, for example `StandardScaler()`, or a pipeline of
-        such.
+        Transformer of tables, with `fit` and `transform`, for example `StandardScaler()` or a
+        pipeline.
     features_per_step : int or None, default=None
-        Features D of a time step where X is a table of two dimensions: its rows are then p / D
-        steps of D features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+        Features D per step where X is a table of two dimensions: its rows are then p / D steps of D
+        features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
 
     Attributes
     ----------
     transformer_ : transformer
         The fitted clone of `transformer`.
     n_features_in_ : int
-        Columns p of a table; features D of a step for sequences.
+        Columns p of a table; features D per step for sequences.
     feature_names_in_ : ndarray of shape (n_features_in,)
         Names of the columns, where X is a frame or holds frames, and they are all strings.
 
     See Also
     --------
     StepImputer : Imputes from the same sequence, not from the same step.
-    skrnn.RNNClassifier : Takes the same containers.
-    skrnn.pad_sequences : Sequences as one array padded by NaN.
+    skrnn.RNNClassifier : Accepts the same containers.
+    skrnn.pad_sequences : Puts sequences into one array padded by NaN.
 
     Notes
     -----
-    `transformer` sees numbers alone, float32 if all sequences are, else float64; a sparse or a
-    framed output is turned into an array. It must keep the rows: one step in, one step out.
+    `transformer` is passed an array, float32 if all sequences are, else float64; its output is
+    converted to an array if it is sparse or a frame. It must return one row per step.
 
     Examples
     --------
@@ -92,16 +97,19 @@ class StepTransformer(SequenceTransformer):
     array([ 2., 20.])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         **SequenceTransformer._parameter_constraints,
         "transformer": [HasMethods(["fit", "transform"])],
     }
 
-    def __init__(self, transformer, *, features_per_step=None):
+    transformer_: Any
+    _n_outputs: int  # features per step of the output
+
+    def __init__(self, transformer: Any, *, features_per_step: int | None = None):
         self.transformer = transformer
         self.features_per_step = features_per_step
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags, inner = super().__sklearn_tags__(), get_tags(self.transformer)
         tags.input_tags.positive_only = inner.input_tags.positive_only
         tags.target_tags.required = inner.target_tags.required
@@ -110,7 +118,9 @@ class StepTransformer(SequenceTransformer):
         return tags
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **metadata: Any) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, **metadata: Any
+    ) -> Self:
         """Fit the transformer on the steps of all sequences.
 
         Parameters
@@ -118,15 +128,15 @@ class StepTransformer(SequenceTransformer):
         X : {table (n, p), array (n, T, D), n sequences (T_i, D) or (T_i,)}
             As arrays or frames. Steps whose features are all NaN are left out.
         y : array-like of n targets, default=None
-            For a transformer that wants targets: one a sequence, repeated for its steps; or one a
-            step, where every target is as long as its sequence.
+            For a transformer that uses targets: one per sequence, repeated for its steps; or one
+            per step, n arrays as long as their sequences.
         sample_weight : array-like of shape (n,), default=None
             Weight of each sequence, repeated for its steps. Sequences of weight 0 are left out; the
-            other weights count if `transformer` takes weights.
+            other weights are used if `transformer` supports weights.
         **metadata : dict
-            More for the `fit` of `transformer`; what has one value a sequence, or one a step, is
-            repeated as `y` is. With scikit-learn's metadata routing enabled, weights and metadata
-            go where they are requested.
+            Further arguments of the `fit` of `transformer`; those with one value per sequence, or
+            one per step, are repeated as `y` is. With scikit-learn's metadata routing enabled,
+            weights and metadata are routed where they are requested.
 
         Returns
         -------
@@ -146,9 +156,9 @@ class StepTransformer(SequenceTransformer):
     @available_if(_inner_has("partial_fit"))
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, **metadata: Any
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, **metadata: Any
     ) -> Self:
-        """Go on fitting the transformer, on the steps of further sequences.
+        """Continue fitting the transformer on the steps of further sequences.
 
         Parameters
         ----------
@@ -164,30 +174,34 @@ class StepTransformer(SequenceTransformer):
         schema = None if first else self._schema
         return self._fit_steps(inner, "partial_fit", schema, X, y, sample_weight, metadata)
 
-    def _fit_steps(self, inner, method, schema, X, y, sample_weight, metadata):
-        with config_context(transform_output="default"):
+    def _fit_steps(
+        self,
+        inner: Any,
+        method: str,
+        schema: InputSchema | None,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        metadata: dict[str, Any],
+    ) -> Self:
+        with computing():
             steps, lengths, schema = self._parse(X, schema)
             weight = check_sample_weight(sample_weight, len(lengths))
-            kept, present = np.repeat(weight > 0, lengths), present_steps(steps)
-            kept = kept if present is None else kept & present
-            if not kept.any():
-                raise ValueError(
-                    "X has no step to learn from: in every sequence (of those with a weight), the "
-                    "features of all steps are NaN."
-                )
-            if sample_weight is not None:
-                metadata = {**metadata, "sample_weight": weight}
-            given = self._metadata_for(inner, method, metadata)
-            given = {name: _of_steps(value, lengths, kept) for name, value in given.items()}
-            targets = [] if y is None else [_targets_of_steps(y, lengths)[kept]]
-            getattr(inner, method)(steps[kept], *targets, **given)
-            one = _rows(inner.transform, steps[[kept.argmax()]])
-        widths = steps.shape[1], one.shape[1]
-        self._assign(schema, {"transformer_": inner, "_step_widths": widths})
+            kept = _steps_to_fit(steps, lengths, weight)
+        if sample_weight is not None:
+            metadata = {**metadata, "sample_weight": weight}
+        routed = self._metadata_for(inner, method, metadata)
+        routed = {name: _of_steps(value, lengths, kept) for name, value in routed.items()}
+        targets = [] if y is None else [_targets_of_steps(y, lengths)[kept]]
+        with config_context(transform_output="default"):
+            getattr(inner, method)(steps[kept], *targets, **routed)
+        n_outputs = _rows(inner.transform, steps[[kept.argmax()]]).shape[1]
+        fitted = {"_schema": schema, "transformer_": inner, "_n_outputs": n_outputs}
+        self._assign(schema.attributes() | fitted)
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Where metadata go: to `fit` and `partial_fit` of this transformer and of the inner one.
+        """Return where metadata are routed: to this transformer and to the inner one.
 
         Returns
         -------
@@ -199,19 +213,23 @@ class StepTransformer(SequenceTransformer):
         router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
         return router.add(transformer=self.transformer, method_mapping=mapping)
 
-    def _metadata_for(self, inner, method, metadata):
-        """What the transformer requests; all but weights it cannot take if nothing is routed."""
+    def _metadata_for(self, inner: Any, method: str, metadata: dict[str, Any]) -> dict[str, Any]:
+        """What the transformer requests; without routing all but weights that it does not take."""
         if get_config()["enable_metadata_routing"]:
             return process_routing(self, method, **metadata)["transformer"][method]
         takes = signature(getattr(inner, method)).parameters
         return {k: v for k, v in metadata.items() if k != "sample_weight" or k in takes}
 
-    def _parse(self, X, schema):
-        """Infinity is left to the transformer."""
+    def _parse(self, X: Any, schema: InputSchema | None) -> tuple[Rows, Integers, InputSchema]:
+        """As in the base class, but infinity is left to the transformer."""
         return parse_steps(self, X, self.features_per_step, schema)
 
-    def _transform_steps(self, steps, lengths):
-        return _map_present(self.transformer_.transform, steps, self._step_widths[1]), lengths
+    def _transformed(self, X: Any) -> tuple[Rows, Integers]:
+        """As in the base class, but the transformer may use all threads of BLAS."""
+        with computing():
+            steps, lengths, _ = self._parse(X, self._schema)
+            present = present_steps(steps)
+        return _map_present(self.transformer_.transform, steps, present, self._n_outputs), lengths
 
     @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
@@ -219,7 +237,7 @@ class StepTransformer(SequenceTransformer):
 
         Parameters
         ----------
-        X : what `transform` gives
+        X : output of `transform`
 
         Returns
         -------
@@ -227,22 +245,29 @@ class StepTransformer(SequenceTransformer):
             Steps as they were; those that are absent are NaN.
         """
         check_is_fitted(self)
-        D, outputs = self._step_widths
-        kind, n_features = self._schema.kind, self.n_features_in_ // D * outputs
-        schema = InputSchema(kind, n_features, outputs)  # of what transform returned
+        with computing():
+            steps, lengths = self._parse_outputs(X)
+            present = present_steps(steps)
+        width = self._schema.width
+        steps = _map_present(self.transformer_.inverse_transform, steps, present, width)
+        names = partial(OneToOneFeatureMixin.get_feature_names_out, self)
+        if self._schema.kind == "sequences":
+            return like_sequences(X, steps, lengths, names)
+        return like_table(X, steps.reshape(len(lengths), -1), names)
+
+    def _parse_outputs(self, X: Any) -> tuple[Rows, Integers]:
+        """Steps and lengths of what `transform` returned."""
+        D, outputs, kind = self._schema.width, self._n_outputs, self._schema.kind
+        schema = InputSchema(kind, self.n_features_in_ // D * outputs, outputs)
         frame = nw.from_native(X, pass_through=True)
         values = frame.to_numpy() if isinstance(frame, nw.DataFrame) else X
         features_per_step = outputs if kind == "tabular" else None
         steps, lengths, _ = parse_steps(self, values, features_per_step, schema)
-        steps = _map_present(self.transformer_.inverse_transform, steps, D)
-        names = partial(OneToOneFeatureMixin.get_feature_names_out, self)
-        if kind == "sequences":
-            return like_sequences(X, steps, lengths, names)
-        return like_table(X, steps.reshape(len(lengths), -1), names)
+        return steps, lengths
 
     @available_if(_inner_has("get_feature_names_out"))
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the outputs, made by the transformer from the names of the inputs.
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the outputs, made by the transformer from those of the inputs.
 
         Parameters
         ----------
@@ -252,18 +277,31 @@ class StepTransformer(SequenceTransformer):
         Returns
         -------
         ndarray of str
-            For sequences, names of the features of a step. For a table, names of all its columns:
-            step for step those that the transformer makes from the names of the step's columns,
-            with `step0_`, `step1_`, ... before them where they would not differ.
+            For sequences, names of the features per step. For a table, names of all its columns:
+            step by step those that the transformer makes from the names of the step's columns,
+            prefixed by `step0_`, `step1_`, ... where they would not be unique.
         """
         return super().get_feature_names_out(input_features)
 
-    def _names_of_outputs(self, names):
+    def _names_of_outputs(self, names: NDArray[np.object_]) -> Iterable[str]:
         return self.transformer_.get_feature_names_out(names)
 
 
-def _targets_of_steps(y, lengths):
-    """One target a step: those of every sequence one below the other, or each repeated."""
+def _steps_to_fit(steps: Rows, lengths: Integers, weight: Floats) -> Booleans:
+    """Which steps are present, in sequences of non-zero weight."""
+    present = present_steps(steps)
+    kept = np.repeat(weight > 0, lengths)
+    kept = kept if present is None else kept & present
+    if not kept.any():
+        raise ValueError(
+            "X has no step to learn from: in all sequences (of non-zero weight), the features of "
+            "all steps are NaN."
+        )
+    return kept
+
+
+def _targets_of_steps(y: Any, lengths: Integers) -> NDArray[Any]:
+    """Targets per step: concatenated if they are given so, else repeated from one per sequence."""
     items = items_of(y)
     items = np.asarray(y) if items is None else items
     if len(items) != len(lengths):
@@ -281,20 +319,24 @@ def _targets_of_steps(y, lengths):
         raise ValueError(
             f"Sequence {i} has {lengths[i]} steps, but y[{i}] has {counts[i]} targets."
         )
-    return np.repeat(np.asarray(y), lengths, axis=0)
+    return np.repeat(np.asarray(y), lengths, axis=0)  # several targets per sequence
 
 
-def _of_steps(value, lengths, kept):
-    """Metadata of sequences as metadata of the steps that are kept; any other as they are."""
+def _of_steps(value: Any, lengths: Integers, kept: Booleans) -> Any:
+    """Metadata of sequences as metadata of the steps that are kept; any other unchanged."""
     sized = hasattr(value, "__len__") and not isinstance(value, (str, dict))
     if not sized or len(value) != len(lengths):
         return value
     return _targets_of_steps(value, lengths)[kept]
 
 
-def _map_present(function, steps, width):
-    """Rows of a function of the steps that are there; NaN, `width` wide, where there are none."""
-    present = present_steps(steps)
+def _map_present(
+    function: Callable[[Rows], Any], steps: Rows, present: Booleans | None, width: int
+) -> Rows:
+    """Output of a function of the present steps; NaN where steps are absent.
+
+    `width` is that of the output, for steps that are all absent.
+    """
     if present is None or present.all():
         return _rows(function, steps)
     if not present.any():
@@ -305,14 +347,14 @@ def _map_present(function, steps, width):
     return mapped
 
 
-def _rows(function, steps):
-    """A function of steps, be what it gives sparse or a frame, as an array (n, features)."""
+def _rows(function: Callable[[Rows], Any], steps: Rows) -> Rows:
+    """Output of a function of steps as an array (n, features), even if it is sparse or a frame."""
     with config_context(transform_output="default"):
         output = function(steps)
     array = output.toarray() if issparse(output) else np.asarray(output)
     if array.ndim != 2 or len(array) != len(steps):
         raise ValueError(
-            f"The transformer gave an output of shape {array.shape} for {len(steps)} steps: it "
-            "must give a table of one row for every step."
+            f"The transformer returned an output of shape {array.shape} for {len(steps)} steps: it "
+            "must return a table with one row per step."
         )
     return array

@@ -2,64 +2,66 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import narwhals as nw
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, Options, RealNotInt, StrOptions, fit_context
 from skrnn._data.containers import as_sequences, unwrap
-from skrnn.preprocessing._containers import like_container
+from skrnn._typing import Integers
+from skrnn.preprocessing._containers import Transformer, like_container
 
 
-class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
-    """Turn texts, or sequences of labels, into sequences of codes.
+class TokenEncoder(Transformer):
+    """Encode texts, or sequences of labels, as sequences of integer codes.
 
     The known tokens, sorted, have the codes 1, 2, ..., `n_tokens_ - 1`. All others share the code
     0: those that are too rare to be known, and at `transform` those that are new. A sequence of
-    T_i tokens becomes an array (T_i, 1), one categorical feature a step, in the container that came
-    in: a list gives a list, an array an object array, a Series a Series with the same index.
+    T_i tokens becomes an array (T_i, 1), one categorical feature per step, in the container of X:
+    a list becomes a list, an array an object array, a Series a Series with the same index.
 
     Parameters
     ----------
     tokenizer : {"char", "word"}, callable or None, default="char"
-        How a text becomes tokens. "char": its characters. "word": its runs of letters, digits and
-        underscores; unlike `CountVectorizer`, words of one letter are kept. A callable takes a text
-        and returns its tokens. None: texts are refused. What is no text is a sequence of tokens
-        already, whatever `tokenizer` is.
+        How to split a text into tokens. "char": into characters. "word": into maximal sequences of
+        letters, digits and underscores; unlike `CountVectorizer`, words of one letter are kept. A
+        callable is passed a text and returns its tokens. None: texts are refused. Any other item of
+        X is taken as a sequence of tokens, whatever `tokenizer` is.
     lowercase : bool, default=True
-        Turn texts to lower case first, as `CountVectorizer` does. Tokens of sequences are left
-        as they are.
+        Convert texts to lower case before splitting them, as `CountVectorizer` does. Tokens of
+        sequences are not converted.
     min_frequency : int, float or None, default=None
-        Tokens that occur less often at fit than so many times (int), or than so large a share of
-        all tokens (float in (0, 1)), are not known.
+        Frequency at fit below which a token is unknown: a number of occurrences (int), or a
+        fraction of all tokens (float in (0, 1)). None is 1 occurrence.
     max_tokens : int or None, default=None
-        How many tokens are known at most: the most frequent, of equally frequent ones the first
-        in their order. Code 0 does not count.
+        Maximal number of known tokens: the most frequent, and among equally frequent ones the first
+        in sorted order. Code 0 does not count. None is no limit.
     dtype : {numpy.float64, numpy.float32}, default=numpy.float64
-        Type of the codes, and so of the arithmetic of a network that reads them.
+        Type of the codes, in which a network that is fitted on them computes.
 
     Attributes
     ----------
     tokens_ : ndarray of one dimension, dtype object
         The known tokens, sorted; `tokens_[k]` has the code k + 1.
     n_tokens_ : int
-        Number of codes, that of unknown tokens among them.
+        Number of codes, including that of unknown tokens.
 
     See Also
     --------
-    StepTransformer : Transformers of tables on the steps of sequences.
-    sklearn.feature_extraction.text.CountVectorizer : Counts of tokens, without their order.
+    StepTransformer : Applies transformers of tables to the steps of sequences.
+    sklearn.feature_extraction.text.CountVectorizer : Counts tokens, without their order.
 
     Notes
     -----
-    Codes are names, not amounts: tell the estimator by `categorical_features=[0]`. With
-    `min_frequency` or `max_tokens`, code 0 occurs at fit, and a network learns what a rare token
-    stands for; without them it meets code 0 first at predict.
+    Codes are categories, not amounts: pass `categorical_features=[0]` to the estimator. With
+    `min_frequency` or `max_tokens`, code 0 occurs at fit, so that a network learns an embedding for
+    rare tokens; without them, code 0 occurs at predict only.
 
     Examples
     --------
@@ -74,7 +76,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     [['will', 'time', None]]
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "tokenizer": [StrOptions({"char", "word"}), callable, None],
         "lowercase": ["boolean"],
         "min_frequency": [
@@ -86,14 +88,17 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         "dtype": [Options(type, {np.float64, np.float32})],
     }
 
+    tokens_: NDArray[np.object_]
+    n_tokens_: int
+
     def __init__(
         self,
-        tokenizer="char",
+        tokenizer: Literal["char", "word"] | Callable[[str], Iterable[Any]] | None = "char",
         *,
-        lowercase=True,
-        min_frequency=None,
-        max_tokens=None,
-        dtype=np.float64,
+        lowercase: bool = True,
+        min_frequency: int | float | None = None,
+        max_tokens: int | None = None,
+        dtype: type[np.float64] | type[np.float32] = np.float64,
     ):
         self.tokenizer = tokenizer
         self.lowercase = lowercase
@@ -101,7 +106,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         self.max_tokens = max_tokens
         self.dtype = dtype
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
@@ -110,13 +115,13 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn which tokens there are.
+        """Learn the known tokens.
 
         Parameters
         ----------
         X : list, tuple, array, Series or frame of one column
             n texts, or n sequences of tokens: lists, tuples, Series or arrays (T_i,) or (T_i, 1).
-            Tokens are strings, or any labels that can be hashed and sorted.
+            Tokens are strings, or any labels that are hashable and sortable.
         y : None
             Ignored.
 
@@ -131,16 +136,16 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             If X is not as described, a sequence or a token in it is missing or empty, or no token
             is frequent enough.
         TypeError
-            If tokens cannot be hashed or sorted.
+            If tokens are not hashable or not sortable.
         """
-        counts = Counter(chain.from_iterable(self._read(X)))
+        counts = Counter(chain.from_iterable(self._parse(X)))
         tokens = _most_frequent(_frequent(counts, self.min_frequency), self.max_tokens)
-        self.tokens_ = np.fromiter(tokens, object, len(tokens))
-        self.n_tokens_ = len(tokens) + 1
+        known = np.fromiter(tokens, object, len(tokens))
+        self._assign({"tokens_": known, "n_tokens_": len(tokens) + 1})
         return self
 
     def transform(self, X: Any) -> Any:
-        """Turn tokens into codes.
+        """Encode tokens.
 
         Parameters
         ----------
@@ -149,37 +154,36 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         Returns
         -------
         n arrays of shape (T_i, 1), in the container of X
-            The codes, 0 for tokens that are not known. Where a column of polars has lists of
-            tokens, lists of codes.
+            The codes, 0 for unknown tokens. For a column of lists in polars, lists of codes.
         """
         check_is_fitted(self)
         codes = {token: code for code, token in enumerate(self.tokens_, start=1)}
         sequences = [
             np.fromiter((codes.get(token, 0) for token in tokens), self.dtype, len(tokens))
-            for tokens in self._read(X)
+            for tokens in self._parse(X)
         ]
         return like_container(unwrap(X), [sequence[:, None] for sequence in sequences])
 
-    def inverse_transform(self, X: Any) -> list[list]:
-        """Turn codes back into tokens.
+    def inverse_transform(self, X: Any) -> list[list[Any]]:
+        """Decode codes to tokens.
 
         Parameters
         ----------
         X : n sequences of codes, each (T_i, 1) or (T_i,)
-            What `transform` gives, in any container. Steps that are NaN are left out.
+            Output of `transform`, in any container. Steps that are NaN are left out.
 
         Returns
         -------
         list of n lists
-            The tokens of each sequence, None where they were not known.
+            The tokens of each sequence, None for unknown ones.
         """
         check_is_fitted(self)
         tokens = [None, *self.tokens_]
         sequences = (_as_codes(x, i, self.n_tokens_) for i, x in enumerate(as_sequences(X)))
         return [[tokens[code] for code in codes] for codes in sequences]
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """The name of the one feature of a step.
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the name of the one feature.
 
         Parameters
         ----------
@@ -194,7 +198,7 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         check_is_fitted(self)
         return np.array(["token"], dtype=object)
 
-    def _read(self, X):
+    def _parse(self, X: Any) -> Iterator[Sequence[Any]]:
         """The tokens of each sequence, one sequence after the other."""
         items = _items(unwrap(X))
         if len(items) == 0:
@@ -204,24 +208,27 @@ class TokenEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             _check_tokens(tokens, item, i)
             yield tokens
 
-    def _split(self, text, i):
+    def _split(self, text: str, i: int) -> Sequence[Any]:
         if self.tokenizer is None:
             raise ValueError(
-                f"Sequence {i} is the text {text!r:.80}, and tokenizer=None takes sequences of "
-                "tokens alone. Set tokenizer to 'char', 'word' or a function."
+                f"Sequence {i} is the text {text!r:.80}, and tokenizer=None accepts sequences of "
+                "tokens only. Set tokenizer to 'char', 'word' or a function."
             )
         split = self.tokenizer if callable(self.tokenizer) else TOKENIZERS[self.tokenizer]
         return list(split(text.lower() if self.lowercase else text))
 
 
-TOKENIZERS = {"char": list, "word": re.compile(r"\w+").findall}
+TOKENIZERS: dict[str, Callable[[str], Iterable[str]]] = {
+    "char": list,
+    "word": re.compile(r"\w+").findall,
+}
 
 
-# Which tokens are known -----------------------------------------------------------------------
+# Known tokens ---------------------------------------------------------------------------------
 
 
-def _frequent(counts, min_frequency):
-    """The counts of tokens that are not too rare."""
+def _frequent(counts: Counter[Any], min_frequency: int | float | None) -> dict[Any, int]:
+    """Counts of the tokens that are not too rare."""
     if min_frequency is None:
         return counts
     least = min_frequency if isinstance(min_frequency, Integral) else min_frequency * counts.total()
@@ -229,13 +236,13 @@ def _frequent(counts, min_frequency):
     if not frequent:
         raise ValueError(
             f"No token is left: min_frequency={min_frequency}, but the most frequent occurs "
-            f"{max(counts.values())} times among {counts.total()}. Take a lower min_frequency."
+            f"{max(counts.values())} times among {counts.total()}. Lower min_frequency."
         )
     return frequent
 
 
-def _most_frequent(counts, max_tokens):
-    """At most so many tokens, sorted; of equally frequent ones the first."""
+def _most_frequent(counts: dict[Any, int], max_tokens: int | None) -> list[Any]:
+    """At most `max_tokens` tokens, sorted; among equally frequent ones the first."""
     try:
         tokens = sorted(counts)
     except TypeError:
@@ -244,13 +251,13 @@ def _most_frequent(counts, max_tokens):
             f"Tokens must be sortable, but X has tokens of the types {', '.join(types)}: make all "
             "of them text."
         ) from None
-    return sorted(sorted(tokens, key=counts.get, reverse=True)[:max_tokens])
+    return sorted(sorted(tokens, key=counts.__getitem__, reverse=True)[:max_tokens])
 
 
-# What users hand in ---------------------------------------------------------------------------
+# Parsing X ------------------------------------------------------------------------------------
 
 
-def _items(X):
+def _items(X: Any) -> Sequence[Any]:
     """The texts or sequences in a container."""
     if isinstance(X, (str, bytes)):
         raise ValueError(f"X is a single text, {X!r:.80}: pass a list of texts.")
@@ -266,13 +273,12 @@ def _items(X):
     shape = f", of shape {X.shape}" if hasattr(X, "shape") else ""
     raise ValueError(
         f"X is of type {type(X).__name__}{shape}: pass a list, an array of one dimension or a "
-        "Series, of texts or of sequences of tokens. list(X) makes one of what can be iterated "
-        "over."
+        "Series, of texts or of sequences of tokens. list(X) converts other iterables."
     )
 
 
-def _labels(item, i):
-    """The tokens of what is no text."""
+def _labels(item: Any, i: int) -> Sequence[Any]:
+    """The tokens of an item that is not a text."""
     if isinstance(item, (list, tuple)):
         return item
     if isinstance(item, np.ndarray) and (item.ndim == 1 or item.shape[1:] == (1,)):
@@ -286,7 +292,7 @@ def _labels(item, i):
     )
 
 
-def _check_tokens(tokens, item, i):
+def _check_tokens(tokens: Sequence[Any], item: Any, i: int) -> None:
     if len(tokens) == 0:
         raise ValueError(
             f"Sequence {i} has no token: it is {item!r:.80}. Leave it out, with its target."
@@ -295,24 +301,24 @@ def _check_tokens(tokens, item, i):
         distinct = set(tokens)
     except TypeError:
         raise TypeError(
-            f"Sequence {i} has tokens that cannot be hashed: {item!r:.80}. Tokens are strings, "
+            f"Sequence {i} has tokens that are not hashable: {item!r:.80}. Tokens are strings, "
             "numbers or tuples; a sequence is one list of them."
         ) from None
     if any(map(_is_missing, distinct)):
         raise ValueError(f"Sequence {i} has a token that is missing, None or NaN: {item!r:.80}.")
 
 
-def _is_missing(token):
-    equal = token == token  # not so for NaN, and pandas.NA cannot tell
+def _is_missing(token: Any) -> bool:
+    equal = token == token  # False for NaN, and no boolean for pandas.NA
     return token is None or not isinstance(equal, (bool, np.bool_)) or not equal
 
 
-def _as_codes(codes, i, n_tokens):
-    """A sequence of codes (T,), those that are absent left out."""
+def _as_codes(codes: NDArray[Any], i: int, n_tokens: int) -> Integers:
+    """A sequence of codes (T,) without absent steps."""
     if codes.dtype.kind not in "iuf" or codes.ndim > 2 or codes.shape[1:] not in ((), (1,)):
         raise ValueError(
             f"Sequence {i} has the shape {codes.shape} and type {codes.dtype}, expected numbers of "
-            "shape (T,) or (T, 1): codes as transform gives them."
+            "shape (T,) or (T, 1): codes as from transform."
         )
     codes = codes[~np.isnan(codes)]
     bad = ~((codes >= 0) & (codes < n_tokens) & (codes == np.floor(codes)))

@@ -1,3 +1,5 @@
+"""Sequences: the segments their time is cut into, strides, and what users hand in."""
+
 from collections import Counter
 
 import numpy as np
@@ -7,13 +9,12 @@ import pytest
 
 from skrnn import as_sequences, pad_sequences
 from skrnn._data.containers import kind_of
-from skrnn._data.samples import Rows
 from skrnn._data.sequences import COLUMNS, Sequences, is_finite, present_steps, width_of
 
 
-def make(lengths, D=2, seed=0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=(T, D)).astype(dtype) for T in lengths]
+def make(lengths, D=2):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(T, D)) for T in lengths]
 
 
 def batch(items):
@@ -56,23 +57,24 @@ def test_a_width_has_room_and_is_none_that_is_slow():
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("longest", [None, 1, 3])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_runs_cover_each_real_step_exactly_once(lengths, longest, exact):
+def test_segments_cover_each_real_step_exactly_once(lengths, longest, exact):
     lengths = sorted(lengths, reverse=True)
-    runs = list(batch(make(lengths)).runs(longest=longest, exact=exact))
+    segments = list(batch(make(lengths)).segments(longest=longest, exact=exact))
     covered = Counter(
         (t, i)
-        for run in runs
-        for t in range(run.start, run.start + run.steps)
-        for i in range(run.n)
+        for segment in segments
+        for t in range(segment.start, segment.start + segment.steps)
+        for i in range(segment.n)
         if exact or t < lengths[i]
     )
     assert covered == Counter((t, i) for i, T in enumerate(lengths) for t in range(T))
-    assert [run.start for run in runs] == np.cumsum([0, *(run.steps for run in runs[:-1])]).tolist()
-    for run in runs:
-        assert run.steps >= 1
-        assert longest is None or run.steps <= longest
-        assert run.width % COLUMNS == 0
-        assert 0 <= run.width - run.n < COLUMNS
+    starts = np.cumsum([0, *(segment.steps for segment in segments)])
+    assert [segment.start for segment in segments] == starts[:-1].tolist()
+    for segment in segments:
+        assert segment.steps >= 1
+        assert longest is None or segment.steps <= longest
+        assert segment.width % COLUMNS == 0
+        assert 0 <= segment.width - segment.n < COLUMNS
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -80,29 +82,32 @@ def test_runs_cover_each_real_step_exactly_once(lengths, longest, exact):
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_every_sequence_ends_once_after_its_last_step(lengths, longest, exact):
     lengths = sorted(lengths, reverse=True)
-    runs = list(batch(make(lengths)).runs(longest=longest, exact=exact))
+    segments = list(batch(make(lengths)).segments(longest=longest, exact=exact))
     ends = [
-        (j, run.start + t) for run in runs for t, a, b in reversed(run.ends) for j in range(a, b)
+        (j, segment.start + t)
+        for segment in segments
+        for t, first, last in segment.ends
+        for j in range(first, last)
     ]
     assert sorted(ends) == list(enumerate(lengths))
-    assert all(0 < t <= run.steps for run in runs for t, _, _ in run.ends)
+    assert all(0 < t <= segment.steps for segment in segments for t, _, _ in segment.ends)
 
 
 @pytest.mark.parametrize("longest", [None, 3])
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
-def test_steps_of_the_runs_are_the_inputs_the_last_again_after_the_end(lengths, longest):
+def test_steps_of_the_segments_are_the_inputs_the_last_again_after_the_end(lengths, longest):
     items = make(lengths)
     sequences = batch(items)
     order = sequences.longest_first()
     assert [len(items[i]) for i in order] == sorted(lengths, reverse=True)
     sequences = sequences.take(order)
-    for run in sequences.runs(longest=longest):
-        x = sequences.steps(run)
-        assert x.shape == (run.steps, 2, run.n)
-        for s in range(run.steps):
-            for j in range(run.n):
+    for segment in sequences.segments(longest=longest):
+        x = sequences.steps(segment)
+        assert x.shape == (segment.steps, 2, segment.n)
+        for s in range(segment.steps):
+            for j in range(segment.n):
                 item = items[order[j]]
-                t = min(run.start + s, len(item) - 1)
+                t = min(segment.start + s, len(item) - 1)
                 np.testing.assert_array_equal(x[s, :, j], item[t])
 
 
@@ -124,29 +129,80 @@ def test_take_of_take_is_the_same_sequence():
     np.testing.assert_array_equal(taken[1], items[3])
 
 
-# canonical order ------------------------------------------------------------------------------
+# strides --------------------------------------------------------------------------------------
+
+A = np.arange(20.0).reshape(10, 2)
+STRIDED = {
+    "forward": (Sequences.stacked(A[:5], np.array([3, 2])), [[0, 1, 2], [3, 4]]),
+    "backward": (Sequences.stacked(A[:5], np.array([3, 2])).reversed(), [[2, 1, 0], [4, 3]]),
+    "every other": (
+        Sequences(A, np.array([0, 1, 7]), np.array([5, 3, 1]), 2),
+        [[0, 2, 4, 6, 8], [1, 3, 5], [7]],
+    ),
+    "every other, backward": (
+        Sequences(A, np.array([0, 1, 7]), np.array([5, 3, 1]), 2).reversed(),
+        [[8, 6, 4, 2, 0], [5, 3, 1], [7]],
+    ),
+    "to the first row, backward": (
+        Sequences(A, np.array([2, 9, 0]), np.array([2, 5, 1]), -2),
+        [[2, 0], [9, 7, 5, 3, 1], [0]],
+    ),
+}
+STRIDES = pytest.mark.parametrize(("sequences", "rows"), STRIDED.values(), ids=STRIDED)
 
 
-def described(items, y, weight):
-    """What becomes of rows in canonical order: (sequence, target, weight)."""
-    rows = Rows(batch(items), y, weight).in_canonical_order()
-    return [
-        (sequence.tobytes(), tuple(target), w)
-        for sequence, target, w in zip(rows.sequences, rows.targets, rows.weight, strict=True)
-    ]
+@STRIDES
+def test_indexing_iteration_and_rows_obey_the_stride(sequences, rows):
+    assert len(sequences) == len(rows)
+    for i, own in enumerate(rows):
+        np.testing.assert_array_equal(sequences[i], A[own])
+        assert np.shares_memory(sequences[i], sequences.values)
+    for steps, own in zip(sequences, rows, strict=True):
+        np.testing.assert_array_equal(steps, A[own])
+    assert sequences.rows().tolist() == [row for own in rows for row in own]
+    assert sequences.bytes() == [A[own].tobytes() for own in rows]
 
 
-def test_weights_of_steps_add_up_step_by_step():
-    items = make([3, 2])
-    items = [items[0], items[1], items[0].copy()]
-    y = [np.array([[0.0], [1.0], [0.0]]), np.array([[1.0], [1.0]])]
-    weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0, 3.0, 0.0, 0.0])
-    rows = Rows(batch(items), np.concatenate([y[0], y[1], y[0]]), weight, per_step=True)
-    merged = rows.in_canonical_order()
-    assert merged.sequences.lengths.tolist() == [2, 3]
-    targets, weights = merged.flat()
-    np.testing.assert_array_equal(targets, np.concatenate([y[1], y[0]]))
-    np.testing.assert_array_equal(weights, [1, 1, 4, 0, 2])
+@STRIDES
+def test_assignment_obeys_the_stride(sequences, rows):
+    for i, own in enumerate(rows):
+        copy, expected = sequences.of(A.copy()), A.copy()
+        copy[i] = expected[own] = np.arange(2 * len(own)).reshape(-1, 2) - 100.0
+        np.testing.assert_array_equal(copy.values, expected)
+
+
+@STRIDES
+def test_reversed_is_each_sequence_backward_and_twice_the_same(sequences, rows):
+    for steps, again, own in zip(
+        sequences.reversed(), sequences.reversed().reversed(), rows, strict=True
+    ):
+        np.testing.assert_array_equal(steps, A[own[::-1]])
+        np.testing.assert_array_equal(again, A[own])
+
+
+@STRIDES
+def test_what_is_taken_keeps_the_stride(sequences, rows):
+    for steps, own in zip(sequences.take([1, 0, 1]), [rows[i] for i in (1, 0, 1)], strict=True):
+        np.testing.assert_array_equal(steps, A[own])
+    (steps,) = sequences.take(slice(1, 2))
+    np.testing.assert_array_equal(steps, A[rows[1]])
+
+
+@STRIDES
+@pytest.mark.parametrize("longest", [None, 1, 2])
+def test_segments_obey_the_stride(sequences, rows, longest):
+    order = sequences.longest_first()
+    sequences, rows = sequences.take(order), [rows[i] for i in order]
+    written = sequences.of(np.full_like(A, np.nan))
+    for segment in sequences.segments(longest=longest):
+        x = sequences.steps(segment)
+        for j, own in enumerate(rows[: segment.n]):
+            steps = (own + own[-1:] * segment.steps)[segment.start :][: segment.steps]
+            np.testing.assert_array_equal(x[:, :, j], A[steps])
+        written.put(segment, x)
+    all_rows = sequences.rows()
+    np.testing.assert_array_equal(written.values[all_rows], A[all_rows])
+    assert np.isnan(np.delete(written.values, all_rows, axis=0)).all()
 
 
 def test_put_writes_what_steps_reads_forward_and_backward():
@@ -155,49 +211,10 @@ def test_put_writes_what_steps_reads_forward_and_backward():
     for read in (sequences, sequences.reversed()):
         copy = Sequences.empty(sequences.lengths, 2, np.float64)
         write = copy if read.stride == 1 else copy.reversed()
-        for run in read.runs(longest=4):
-            write.put(run, read.steps(run))
+        for segment in read.segments(longest=4):
+            write.put(segment, read.steps(segment))
         np.testing.assert_array_equal(copy.values, sequences.values[sequences.rows()])
     np.testing.assert_array_equal(sequences.reversed().rows()[:20], sequences.rows()[:20][::-1])
-
-
-@pytest.fixture
-def rows():
-    items = make([3, 1, 3, 2, 2, 3])
-    items[2] = items[0].copy()  # the same sequence, another target
-    items[4] = items[3].copy()  # a row that comes twice
-    y = np.array([[0.0], [1.0], [1.0], [2.0], [2.0], [0.0]])
-    return items, y, np.array([1.0, 2.0, 3.0, 1.0, 1.0, 1.0])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_rows_does_not_matter(rows, seed):
-    items, y, weight = rows
-    p = np.random.default_rng(seed).permutation(len(items))
-    assert described([items[i] for i in p], y[p], weight[p]) == described(*rows)
-
-
-def test_a_row_repeated_is_a_row_of_that_weight(rows):
-    items, y, weight = rows
-    repeats = np.repeat(np.arange(len(items)), weight.astype(int))
-    again = described([items[i] for i in repeats], y[repeats], np.ones(len(repeats)))
-    assert again == described(*rows)
-
-
-def test_equal_rows_are_merged_and_their_weights_add_up(rows):
-    items, _, weight = rows
-    merged = {(sequence, target): w for sequence, target, w in described(*rows)}
-    assert merged[items[3].tobytes(), (2.0,)] == 2
-    assert len(merged) == len(described(*rows)) == 5
-    assert sum(merged.values()) == weight.sum()
-
-
-def test_rows_of_equal_sequence_and_other_target_are_not_merged(rows):
-    items, _, _ = rows
-    targets = {
-        target: w for sequence, target, w in described(*rows) if sequence == items[0].tobytes()
-    }
-    assert targets == {(0.0,): 1, (1.0,): 3}
 
 
 # kind_of --------------------------------------------------------------------------------------

@@ -9,12 +9,16 @@ from pickletools import genops
 import numpy as np
 import pytest
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skrnn
+import skrnn.preprocessing
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._estimators import state as states
+from skrnn.preprocessing import SequencePadder, StepImputer, StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 FIRST_FORMAT = Path(__file__).parent.parent / "reference" / "states" / "format_1.pickle"
@@ -219,6 +223,25 @@ def test_partial_fit_keeps_the_last_thousand_calls(monkeypatch):
     assert model.n_iter_ == 7 and model.best_loss_ == min(losses)
     model.set_params(warm_start=True, max_iter=5).fit(X, np.arange(6.0))
     assert len(model.loss_curve_) == 4 + 5 and model.n_iter_ == 12
+
+
+def test_the_types_of_skops_are_all_public_estimators_and_transformers():
+    public = {
+        value
+        for module in (skrnn, skrnn.preprocessing)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseEstimator)
+    }
+    assert sorted(skrnn.SKOPS_TYPES) == sorted(f"{c.__module__}.{c.__name__}" for c in public)
+
+
+def test_transformers_are_plain_values_too():
+    skops = pytest.importorskip("skops.io")
+    pipeline = make_pipeline(StepImputer(), StepTransformer(StandardScaler()), SequencePadder())
+    data = skops.dumps(pipeline.fit(X))
+    twin = skops.loads(data, trusted=skrnn.SKOPS_TYPES)
+    np.testing.assert_array_equal(twin.transform(X), pipeline.transform(X))
+    assert b"skrnn._" not in pickle.dumps(pipeline)
 
 
 # skops ----------------------------------------------------------------------------------------

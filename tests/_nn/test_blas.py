@@ -1,69 +1,9 @@
-"""The guard around BLAS, and the sum of products."""
-
-import os
-import threading
+"""Sums of products."""
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from skrnn._nn.blas import ProductSum, one_thread
-
-
-def counts():
-    return [pool["num_threads"] for pool in ThreadpoolController().select(user_api="blas").info()]
-
-
-@pytest.fixture(autouse=True)
-def two_threads():
-    with threadpool_limits(2, user_api="blas"):
-        yield
-
-
-def test_one_thread_inside_and_the_callers_settings_afterwards():
-    before = counts()
-    assert set(before) == {2}, "these tests need a BLAS that can use two threads"
-    with one_thread, one_thread:
-        assert set(counts()) == {1}
-    assert counts() == before
-
-
-def test_settings_come_back_after_an_exception():
-    before = counts()
-    with pytest.raises(KeyError), one_thread:
-        raise KeyError
-    assert counts() == before
-
-
-def test_settings_come_back_after_overlapping_threads():
-    before, inside, leave = counts(), threading.Barrier(3), threading.Event()
-
-    def hold():
-        with one_thread:
-            inside.wait()
-            leave.wait()
-
-    threads = [threading.Thread(target=hold, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    inside.wait()
-    with one_thread:
-        assert set(counts()) == {1}
-    assert set(counts()) == {1}, "the other threads are still inside"
-    leave.set()
-    for thread in threads:
-        thread.join()
-    assert counts() == before
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_a_child_forked_inside_the_guard_has_the_callers_settings():
-    with one_thread:
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if set(counts()) == {2} else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+from skrnn._nn.blas import GEMM, ProductSum
 
 
 @pytest.mark.parametrize("by_address", [True, False])
@@ -71,7 +11,7 @@ def test_a_child_forked_inside_the_guard_has_the_callers_settings():
 @pytest.mark.parametrize("width", [1, 16, 48])
 def test_products_are_added_in_place(dtype, width, by_address, monkeypatch):
     if not by_address:
-        monkeypatch.setattr("skrnn._nn.blas._gemm", lambda dtype: None)
+        monkeypatch.setitem(GEMM, np.dtype(dtype), None)
     rng = np.random.default_rng(0)
     around = np.ones((8, 9), dtype)
     result = around[1:7, 2:6]
@@ -87,3 +27,14 @@ def test_products_are_added_in_place(dtype, width, by_address, monkeypatch):
     np.testing.assert_allclose(result, total, **tolerance)
     result[:] = 1
     assert (around == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sum_keeps_its_arrays(dtype):
+    """It goes by their addresses, so that nobody else may hold them any more."""
+    total = np.zeros((2, 3), dtype)
+    add = ProductSum(total).adder(np.ones((2, 4), dtype), np.ones((5, 3, 4), dtype))
+    junk = [np.full(shape, 7, dtype) for shape in ((2, 4), (5, 3, 4)) * 50]
+    add(4)
+    np.testing.assert_array_equal(total, 4)
+    del junk

@@ -11,7 +11,12 @@ from sklearn.metrics import (
     mean_squared_error,
 )
 
-from skrnn._nn.losses import LOSSES, REGRESSION_LOSSES, weighted_quantiles
+from skrnn._nn.losses import (
+    CLASSIFICATION_LOSSES,
+    LOSSES,
+    REGRESSION_LOSSES,
+    weighted_quantiles,
+)
 
 K, B = 3, 6
 SETTINGS = {"quantile": [{"quantile": 0.3}, {"quantile": (0.9, 0.1, 0.5)}]}
@@ -20,7 +25,7 @@ CASES = [
     for name in LOSSES
     for settings in SETTINGS.get(name, [{}])
 ]
-WEIGHTS = pytest.mark.parametrize("weights", ["of rows", "of outputs"])
+WEIGHTS = pytest.mark.parametrize("weights", ["of samples", "of outputs"])
 
 
 def make(name, settings, weights, rng):
@@ -29,10 +34,11 @@ def make(name, settings, weights, rng):
     several = getattr(loss, "outputs_per_target", 1) > 1
     y = {
         "multinomial_log_loss": lambda: rng.integers(K, size=(1, B)),
+        "multilabel_log_loss": lambda: rng.integers(2, size=(K, B)).astype(float),
         "binary_log_loss": lambda: rng.integers(2, size=(K, B)).astype(float),
         "poisson": lambda: rng.poisson(1.0, size=(K, B)) / 1.3,
     }.get(name, lambda: rng.standard_normal((1 if several else K, B)))()
-    if weights == "of rows":
+    if weights == "of samples":
         return loss, y, o, rng.random(B)
     return loss, y, o, rng.random((1, B) if name == "multinomial_log_loss" else (K, B))
 
@@ -62,6 +68,7 @@ MEANS = {
     "poisson": mean_poisson,
     "binary_log_loss": lambda y, o, **weight: log_loss(y, expit(o), labels=[0, 1], **weight),
 }
+MEANS["multilabel_log_loss"] = MEANS["binary_log_loss"]
 
 
 def by_hand(name, settings, y, o, weight):
@@ -93,7 +100,7 @@ def test_value_is_that_of_scikit_learn(name, settings, weights):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1e2, 1e4])
 def test_outputs_far_from_zero_overflow_nowhere(name, settings, size, dtype):
-    loss, y, o, weight = make(name, settings, "of rows", np.random.default_rng(2))
+    loss, y, o, weight = make(name, settings, "of samples", np.random.default_rng(2))
     if name == "poisson":
         o = -np.abs(o)  # the loss of exp(1e4) is indeed too large for a float
     y, o = y if y.dtype.kind == "i" else y.astype(dtype), (size * o).astype(dtype)
@@ -127,10 +134,10 @@ REAL_CASES = [case for case in CASES if case.values[0] in REGRESSION_LOSSES]
 def test_outputs_start_at_the_best_constant(name, settings):
     """Huber's has no closed form: it starts at the mean."""
     rng = np.random.default_rng(4)
-    loss, y, _, weight = make(name, settings, "of rows", rng)
+    loss, y, _, weight = make(name, settings, "of samples", rng)
     shift, scale = loss.units(y.T, weight)
     y = (y - shift[:, None]) / scale[:, None]
-    start = loss.start(y.T, weight)
+    start = loss.start(y.T, weight, K)
     assert start.shape == (K,)
     if name == "huber":
         np.testing.assert_array_equal(start, 0)
@@ -180,3 +187,66 @@ def test_one_quantile_leaves_the_outputs_where_they_are(quantile):
     loss, o = LOSSES["quantile"](quantile), np.array([[1.0, 3.0, 2.0]])
     np.testing.assert_array_equal(loss.inverse_link(o), o)
     np.testing.assert_array_equal(loss.scored(o), o)
+
+
+# Classification -------------------------------------------------------------------------------
+
+CLASSES = {"binary": 2, "multiclass": 4, "multilabel": 3}
+
+
+def make_codes(kind, n, rng):
+    """Numbers of classes (n, 1), or indicators (n, labels)."""
+    return rng.integers(CLASSES[kind] if kind == "multiclass" else 2, size=(n, width_of(kind)))
+
+
+def width_of(kind):
+    return CLASSES[kind] if kind == "multilabel" else 1
+
+
+KIND_CASES = [(name, kind) for name, loss in CLASSIFICATION_LOSSES.items() for kind in loss.kinds]
+
+
+def test_every_kind_of_labels_has_a_loss():
+    assert {kind for _, kind in KIND_CASES} == set(CLASSES)
+
+
+@pytest.mark.parametrize(("name", "kind"), KIND_CASES)
+def test_probabilities_are_those_of_the_decision_and_their_logarithms(name, kind):
+    loss, rng = CLASSIFICATION_LOSSES[name](), np.random.default_rng(7)
+    raw = 3 * rng.standard_normal((20, loss.n_outputs(CLASSES[kind])))
+    p = loss.probabilities(raw)
+    assert p.shape == (20, CLASSES[kind])
+    np.testing.assert_allclose(np.log(p), loss.log_probabilities(raw), rtol=1e-10, atol=1e-14)
+    if kind == "multilabel":
+        np.testing.assert_array_equal(loss.decide(raw), p > 0.5)
+    else:
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+        np.testing.assert_array_equal(loss.decide(raw), p.argmax(axis=1))
+
+
+@pytest.mark.parametrize(("name", "kind"), KIND_CASES)
+def test_the_loss_is_the_negative_log_probability_of_the_label(name, kind):
+    loss, rng = CLASSIFICATION_LOSSES[name](), np.random.default_rng(8)
+    codes = make_codes(kind, 20, rng)
+    raw = rng.standard_normal((20, loss.n_outputs(CLASSES[kind])))
+    weight, y = rng.random(20), loss.encode(codes, raw.dtype)
+    value, _ = loss.value_and_gradient(y.T, raw.T, weight)
+    log_p = loss.log_probabilities(raw)
+    if kind == "multilabel":
+        own = np.where(codes == 1, log_p, loss.log_probabilities(-raw)).sum(axis=1)
+    else:
+        own = log_p[np.arange(20), codes[:, 0]]
+    assert value == pytest.approx(-weight @ own, rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kind"), KIND_CASES)
+def test_outputs_start_at_the_frequencies_half_a_sample_added(name, kind):
+    loss, rng = CLASSIFICATION_LOSSES[name](), np.random.default_rng(9)
+    codes, weight = make_codes(kind, 20, rng), rng.random(20)
+    n_outputs = loss.n_outputs(CLASSES[kind])
+    start = loss.start(loss.encode(codes, weight.dtype), weight, n_outputs)
+    assert start.shape == (n_outputs,)
+    is_class = codes if kind == "multilabel" else codes == np.arange(CLASSES[kind])
+    totals, n_sides = weight @ is_class + 0.5, 2 if kind == "multilabel" else CLASSES[kind]
+    p = loss.probabilities(start[None])[0]
+    np.testing.assert_allclose(p, totals / (weight.sum() + 0.5 * n_sides), rtol=1e-12)

@@ -1,30 +1,41 @@
-"""Parts of a batch: by shapes alone, and to the same bits however many threads there are."""
+"""Shards of a batch: by shapes alone, and to the same bits however many threads there are."""
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-import skrnn
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._nn.cells import CELLS
+from skrnn._parallel.threads import in_threads
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 T = 6
 
 
-@pytest.fixture
-def in_parts(monkeypatch):
-    """Batches of any size are worth parts; calls are counted with how many these were."""
-    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
-    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
-    original, calls = skrnn._parallel.shards.in_threads, []
+def shard_everything(monkeypatch):
+    """Batches of any size are worth shards."""
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_SHARD", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_SHARD", 16)
+
+
+def count_calls(monkeypatch):
+    """List of (shards, threads), of all calls from now on, whether to learn or to predict."""
+    calls = []
 
     def counted(functions, n_threads):
         calls.append((len(functions), n_threads))
-        return original(functions, n_threads)
+        return in_threads(functions, n_threads)
 
-    monkeypatch.setattr("skrnn._parallel.shards.in_threads", counted)
+    for module in ("_parallel.shards", "_nn.streaming"):
+        monkeypatch.setattr(f"skrnn.{module}.in_threads", counted)
     return calls
+
+
+@pytest.fixture
+def in_shards(monkeypatch):
+    """Batches of any size are worth shards; calls are counted with how many these were."""
+    shard_everything(monkeypatch)
+    return count_calls(monkeypatch)
 
 
 def make_data(kind=RNNClassifier, n=70, readout="last"):
@@ -70,14 +81,14 @@ def problem(kind, params):
 
 @pytest.mark.parametrize("params", PARAMS, ids=str)
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
-def test_no_number_of_threads_changes_a_bit(kind, params, in_parts):
+def test_no_number_of_threads_changes_a_bit(kind, params, in_shards):
     estimator, X, y = problem(kind, params)
     fits, outputs = [], []
     for n_threads in (1, 2, 3):
         with threadpool_limits(n_threads, user_api="blas"):
             fits.append(type(estimator)(**estimator.get_params()).fit(X, y))
             outputs.append(fits[-1].predict(X))
-        assert in_parts[-1] == (4, n_threads)
+        assert in_shards[-1] == (4, n_threads)
     for fit, output in zip(fits[1:], outputs[1:], strict=True):
         assert_equal_fits(fit, fits[0])
         np.testing.assert_array_equal(output, outputs[0])
@@ -85,17 +96,16 @@ def test_no_number_of_threads_changes_a_bit(kind, params, in_parts):
 
 @pytest.mark.parametrize("params", PARAMS, ids=str)
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
-def test_gradients_of_parts_add_up_to_that_of_the_whole(kind, params, monkeypatch):
+def test_gradients_of_shards_add_up_to_that_of_the_whole(kind, params, monkeypatch):
     estimator, X, y = problem(kind, params)
     X = X.astype(np.float64)
     whole = type(estimator)(**estimator.get_params()).fit(X, y)
-    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_PART", 1)
-    monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_PART", 16)
-    parts = estimator.fit(X, y)
-    np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-7)
+    shard_everything(monkeypatch)
+    sharded = estimator.fit(X, y)
+    np.testing.assert_allclose(sharded.loss_curve_, whole.loss_curve_, rtol=1e-7)
 
 
-def test_a_fit_goes_on_where_no_thread_starts(in_parts, monkeypatch):
+def test_a_fit_goes_on_where_no_thread_starts(in_shards, monkeypatch):
     X, y = make_data()
     expected = make(batch_size=64).fit(X, y)
 
@@ -107,23 +117,20 @@ def test_a_fit_goes_on_where_no_thread_starts(in_parts, monkeypatch):
         assert_equal_fits(make(batch_size=64).fit(X, y), expected)
 
 
-def test_parts_are_of_like_lengths_and_of_enough_columns(in_parts):
+def test_shards_are_of_like_lengths_and_of_enough_columns(in_shards):
     X, y = make_data()
     X = [x[: 1 + i % T] for i, x in enumerate(X)]
     make(batch_size=31, max_iter=1).fit(X, y)
-    assert not in_parts  # two parts of 16 need 32 columns
+    assert not in_shards  # two shards of 16 need 32 columns
     make(batch_size=32, max_iter=1).fit(X, y)
-    assert {n for n, _ in in_parts} == {2}
+    assert {n for n, _ in in_shards} == {2}
 
 
-def test_small_steps_are_not_worth_parts(monkeypatch):
-    calls = []
-    monkeypatch.setattr(
-        "skrnn._parallel.shards.in_threads", lambda *given: calls.append(given) or [0.0]
-    )
-    X, y = make_data(n=128)
-    make(batch_size=32, hidden_layer_sizes=300, max_iter=1).fit(X, y)
-    make(batch_size=128, hidden_layer_sizes=16, max_iter=1).fit(X, y)
+def test_small_steps_are_not_worth_shards(monkeypatch):
+    calls = count_calls(monkeypatch)
+    X, y = make_data(n=256)
+    make(batch_size=128, hidden_layer_sizes=300, max_iter=1).fit(X[:128], y[:128])
+    make(batch_size=256, hidden_layer_sizes=16, max_iter=1).fit(X, y)
     assert not calls
-    make(batch_size=128, hidden_layer_sizes=128, max_iter=1).fit(X, y)
-    assert [len(functions) for functions, _ in calls] == [2, 2]  # to learn, to look at outputs
+    make(batch_size=256, hidden_layer_sizes=256, max_iter=1).fit(X, y)
+    assert [n for n, _ in calls] == [2, 2]  # to learn, to look at outputs

@@ -1,14 +1,19 @@
 """The loops: clipping, penalty, stopping and best weights, on functions whose course is known."""
 
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import scipy.optimize
 
-from skrnn._training.early_stopping import Patience
-from skrnn._training.loops import Descent, NotFiniteError, _Objective, minimize, train
+from skrnn._parallel.host import computing, interrupts
+from skrnn._training.early_stopping import EarlyStopping
+from skrnn._training.loops import NotFiniteError, PenalizedObjective, Updater, minimize, train
 from skrnn._training.monitor import Silence
 from skrnn._training.optimizers import SGD
-from skrnn._training.schedules import SCHEDULES
+from skrnn._training.schedules import SCHEDULES, Schedule
 
 
 class Recorder(Silence):
@@ -17,15 +22,26 @@ class Recorder(Silence):
     def __init__(self, stop_after=None):
         self.seen, self.stop_after = [], stop_after
 
-    def end(self, history, theta):
+    def end_epoch(self, history, theta):
         self.seen.append(history.losses[-1])
         return len(self.seen) == self.stop_after
 
 
-def descent(learning_rate=0.1, penalty=0.0, max_grad_norm=None, n=1, schedule="constant"):
+class Batch(NamedTuple):
+    """A batch that brings its own loss, a function of (theta, gradient)."""
+
+    total: float
+    loss_and_gradient: Callable
+
+
+def objective(theta, gradient, batch):
+    return batch.loss_and_gradient(theta, gradient)
+
+
+def make_updater(learning_rate=0.1, penalty=0.0, max_grad_norm=None, n=1, schedule="constant"):
     sgd = SGD(n, np.float64, momentum=0.0, nesterovs_momentum=False)
     schedule = SCHEDULES[schedule](learning_rate_init=learning_rate)
-    return Descent(sgd, schedule, np.full(n, penalty), max_grad_norm)
+    return Updater(sgd, schedule, np.full(n, penalty), max_grad_norm)
 
 
 def epochs_of(values):
@@ -37,22 +53,47 @@ def epochs_of(values):
             gradient.fill(1.0)
             return next(values)
 
-        yield 1, loss_and_gradient
+        yield Batch(1, loss_and_gradient)
 
     return epoch
 
 
-def run(losses, *, tol=0.0, n_iter_no_change=3, scores=None, max_iter=None, steps=None, watch=None):
+def train_simply(theta, epochs, *, updater=None, max_iter=9, **settings):
+    return train(
+        theta,
+        epochs,
+        objective,
+        updater or make_updater(),
+        EarlyStopping(0, 3),
+        max_iter=max_iter,
+        monitor=Silence(),
+        **settings,
+    )
+
+
+def run(
+    losses,
+    *,
+    tol=0.0,
+    n_iter_no_change=3,
+    scores=None,
+    max_iter=None,
+    updater=None,
+    monitor=None,
+    probe=None,
+):
     theta = np.zeros(1)
     scores = None if scores is None else iter(scores)
     history = train(
         theta,
         epochs_of(losses),
-        steps or descent(),
-        Patience(tol, n_iter_no_change),
+        objective,
+        updater or make_updater(),
+        EarlyStopping(tol, n_iter_no_change),
         max_iter=max_iter or len(losses),
-        watch=watch or Silence(),
+        monitor=monitor or Silence(),
         score=None if scores is None else lambda theta: next(scores),
+        probe=probe,
     )
     return history, theta[0]
 
@@ -73,22 +114,22 @@ def test_runs_to_max_iter_while_the_loss_falls():
 
 
 @pytest.mark.parametrize("by_score", [False, True])
-def test_adaptive_rate_is_divided_by_5_whenever_patience_is_over(by_score):
+def test_adaptive_rate_is_divided_by_5_whenever_training_would_stop(by_score):
     figures = [5, 4, 4, 4, 3, 3, 3, 3, 3, 3]
     scores = [-figure for figure in figures] if by_score else None
-    steps = descent(schedule="adaptive")
-    history, _ = run(figures, n_iter_no_change=2, scores=scores, steps=steps)
+    updater = make_updater(schedule="adaptive")
+    history, _ = run(figures, n_iter_no_change=2, scores=scores, updater=updater)
     assert history.stopped == "max_iter" and len(history.losses) == 10
-    assert steps.schedule.divisions == 3  # after epochs 4, 7 and 9
-    _, theta = run(figures, n_iter_no_change=2, steps=descent(schedule="adaptive"))
+    assert updater.schedule.divisions == 3  # after epochs 4, 7 and 9
+    _, theta = run(figures, n_iter_no_change=2, updater=make_updater(schedule="adaptive"))
     assert theta == pytest.approx(-0.1 * (4 + 3 / 5 + 2 / 25 + 1 / 125))
 
 
 def test_adaptive_stops_when_the_rate_is_too_small_to_divide():
-    steps = descent(4e-6, schedule="adaptive")
-    history, _ = run([1.0] * 20, n_iter_no_change=3, steps=steps)
+    updater = make_updater(4e-6, schedule="adaptive")
+    history, _ = run([1.0] * 20, n_iter_no_change=3, updater=updater)
     assert history.stopped == "converged" and len(history.losses) == 1 + 3 + 3
-    assert steps.schedule.rate() == pytest.approx(8e-7)
+    assert updater.schedule.rate() == pytest.approx(8e-7)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -96,14 +137,34 @@ def test_a_schedule_counts_the_epochs_that_ended(name):
     settings = {"learning_rate_init": 0.1, "power_t": 0.5, "max_iter": 9}
     kind = SCHEDULES[name]
     schedule = kind(**{name: settings[name] for name in kind.settings})
-    steps = descent()
-    steps.schedule = schedule
-    _, theta = run([4, 3, 2, np.nan], max_iter=9, steps=steps)
+    updater = make_updater()
+    updater.schedule = schedule
+    _, theta = run([4, 3, 2, np.nan], max_iter=9, updater=updater)
     assert schedule.epochs == 3
     first = kind(**{name: settings[name] for name in kind.settings})
     assert first.rate() == 0.1
     first.epochs = 1
     assert theta == pytest.approx(-(0.1 + first.rate()))  # the third epoch started from there
+
+
+def test_end_epoch_of_the_schedule_is_called_after_every_epoch():
+    class Halving(Schedule):
+        """Knows no epochs, and lives by the calls alone."""
+
+        def __init__(self, **settings):
+            self.current = settings["learning_rate_init"]
+
+        def rate(self):
+            return self.current
+
+        def end_epoch(self):
+            self.current /= 2
+
+    updater = make_updater()
+    updater.schedule = Halving(learning_rate_init=0.1)
+    _, theta = run([4, 3, 2], updater=updater)
+    assert theta == pytest.approx(-(0.1 + 0.05 + 0.025))
+    assert updater.schedule.current == 0.1 / 8
 
 
 def test_last_weights_stay_without_a_score():
@@ -144,104 +205,138 @@ def test_weights_that_overflow_are_not_kept():
             gradient.fill(-1e308)
             return 1.0
 
-        yield 1, loss_and_gradient
+        yield Batch(1, loss_and_gradient)
 
     with pytest.raises(NotFiniteError), np.errstate(over="ignore"):
-        train(theta, epoch, descent(learning_rate=1e3), Patience(0, 3), max_iter=1, watch=Silence())
+        train_simply(theta, epoch, updater=make_updater(learning_rate=1e3), max_iter=1)
 
 
-def interrupting(losses, at):
+def test_a_probe_that_fails_leaves_the_last_weights_that_are_proven():
+    """Outputs may be infinite where no loss was computed any more."""
+
+    def fail(theta):
+        raise NotFiniteError
+
+    with pytest.raises(NotFiniteError) as caught:
+        run([3.0], probe=fail)
+    assert caught.value.args[0] == 2
+    history, theta = run([3.0, 2.0], probe=fail)
+    assert history.stopped == "not finite" and theta == pytest.approx(-0.1)
+
+
+# Interrupts -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """Press Ctrl-C, as somebody who has not done so for long."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(interrupts, "_latest", -np.inf)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, handler)
+
+
+def interrupting(losses, at, ctrl_c):
     """Epochs of two batches; Ctrl-C comes in batch number `at`, from 0 on."""
     values, count = iter(losses), iter(range(10**6))
 
     def loss_and_gradient(theta, gradient):
         if next(count) == at:
-            raise KeyboardInterrupt
+            ctrl_c()
         gradient.fill(1.0)
         return next(values)
 
-    return lambda: ((1, loss_and_gradient) for _ in range(2))
+    return lambda: (Batch(1, loss_and_gradient) for _ in range(2))
 
 
 @pytest.mark.parametrize(
-    ("at", "losses", "steps"), [(1, [9.0], 1), (2, [8.0], 2), (3, [8.0], 3), (4, [8.0, 6.5], 4)]
+    ("at", "losses", "steps"), [(0, [9.0], 1), (1, [8.0], 2), (2, [8.0], 3), (3, [8.0, 6.5], 4)]
 )
-def test_interrupt_leaves_the_weights_of_the_last_batch(at, losses, steps):
+def test_interrupt_leaves_the_weights_of_the_present_batch(at, losses, steps, ctrl_c):
     theta = np.zeros(1)
-    history = train(
-        theta,
-        interrupting([9.0, 7.0, 7.0, 6.0], at),
-        descent(),
-        Patience(0, 3),
-        max_iter=9,
-        watch=Silence(),
-    )
+    with computing(patient=True):
+        history = train_simply(theta, interrupting([9.0, 7.0, 7.0, 6.0], at, ctrl_c))
     assert history.stopped == "interrupted" and history.losses == losses
+    assert len(history.grad_norms) == len(losses)
     assert theta == pytest.approx(-0.1 * steps)
 
 
-def test_interrupt_leaves_the_best_weights_with_a_score():
+def test_interrupt_leaves_the_best_weights_with_a_score(ctrl_c):
     theta, scores = np.zeros(1), iter([0.5, 0.9, 0.1])
-    history = train(
-        theta,
-        interrupting([9.0] * 7, 7),
-        descent(),
-        Patience(0, 3),
-        max_iter=9,
-        watch=Silence(),
-        score=lambda theta: next(scores),
-    )
+    with computing(patient=True):
+        history = train_simply(
+            theta, interrupting([9.0] * 7, 6, ctrl_c), score=lambda theta: next(scores)
+        )
     assert history.best == 2 and theta == pytest.approx(-0.4)
 
 
-@pytest.mark.parametrize("loop", ["train", "minimize"])
-def test_interrupt_before_there_is_anything_to_keep_is_raised(loop):
-    theta, epoch = np.zeros(1), interrupting([], 0)
-    with pytest.raises(KeyboardInterrupt):
-        if loop == "train":
-            train(theta, epoch, descent(), Patience(0, 3), max_iter=9, watch=Silence())
-        else:
-            minimize(theta, list(epoch()), np.zeros(1), max_iter=9, tol=0, watch=Silence())
+def test_interrupt_before_there_is_anything_to_keep_is_raised(ctrl_c):
+    theta = np.zeros(1)
+
+    def epochs():
+        ctrl_c()
+        return interrupting([9.0], None, ctrl_c)()
+
+    with pytest.raises(KeyboardInterrupt), computing(patient=True):
+        train_simply(theta, epochs)
     assert theta == 0
 
 
-def test_interrupt_of_lbfgs_leaves_the_last_iterate():
+def test_interrupt_of_lbfgs_leaves_the_last_iterate(ctrl_c):
     calls, iterates = iter(range(100)), []
 
-    class Watch(Recorder):
-        def end(self, history, theta):
+    class Iterates(Silence):
+        def end_epoch(self, history, theta):
             iterates.append(theta.copy())
             return False
 
     def slow_bowl(theta, gradient):
         if next(calls) == 4:
-            raise KeyboardInterrupt
+            ctrl_c()
         return rosenbrock(theta, gradient)
 
     theta = np.array([-1.2, 1.0, 0.5])
-    history = minimize(theta, [(1, slow_bowl)], np.zeros(3), max_iter=50, tol=0, watch=Watch())
+    with computing(patient=True):
+        history = minimize_simply(theta, [Batch(1, slow_bowl)], monitor=Iterates())
     assert history.stopped == "interrupted" and len(history.losses) == len(iterates) >= 1
     np.testing.assert_array_equal(theta, iterates[-1])
+    assert next(calls) < 10
 
 
-def test_a_watch_can_stop_training():
-    history, theta = run([5, 4, 3, 2, 1], watch=Recorder(stop_after=2))
+@pytest.mark.parametrize("at", [0, 4])
+def test_insisting_ends_lbfgs_at_once(at, ctrl_c):
+    calls = iter(range(100))
+
+    def slow_bowl(theta, gradient):
+        if next(calls) == at:
+            ctrl_c()
+            ctrl_c()
+        return rosenbrock(theta, gradient)
+
+    with pytest.raises(KeyboardInterrupt), computing(patient=True):
+        minimize_simply(np.array([-1.2, 1.0, 0.5]), [Batch(1, slow_bowl), Batch(1, slow_bowl)])
+    assert next(calls) <= at + 2
+
+
+def test_a_monitor_can_stop_training():
+    history, theta = run([5, 4, 3, 2, 1], monitor=Recorder(stop_after=2))
     assert history.stopped == "callback" and history.losses == [5, 4]
     assert theta == pytest.approx(-0.2)
 
 
-def test_a_watch_can_stop_lbfgs():
+def test_a_monitor_can_stop_lbfgs():
     theta = np.array([-1.2, 1.0, 0.5])
-    watch = Recorder(stop_after=3)
-    history = minimize(theta, [(1, rosenbrock)], np.zeros(3), max_iter=50, tol=0, watch=watch)
-    assert history.stopped == "callback" and history.losses == watch.seen
-    assert rosenbrock(theta, np.empty(3)) == pytest.approx(watch.seen[-1]) and len(watch.seen) == 3
+    monitor = Recorder(stop_after=3)
+    history = minimize_simply(theta, [Batch(1, rosenbrock)], monitor=monitor)
+    assert history.stopped == "callback" and history.losses == monitor.seen
+    assert len(monitor.seen) == 3
+    assert rosenbrock(theta, np.empty(3)) == pytest.approx(monitor.seen[-1])
 
 
 @pytest.mark.parametrize("bound", [None, 0.5, 100.0])
 def test_clipping_bounds_the_norm_over_all_weights_and_keeps_the_direction(bound):
     theta, gradient = np.zeros(2), np.array([3.0, 4.0])
-    _, norm = descent(1.0, max_grad_norm=bound, n=2).step(theta, gradient, 0.0)
+    _, norm = make_updater(1.0, max_grad_norm=bound, n=2).step(theta, gradient, 0.0)
     assert norm == pytest.approx(5)
     expected = 1 if bound is None else min(1, bound / 5)
     np.testing.assert_allclose(-theta, expected * np.array([3.0, 4.0]))
@@ -249,7 +344,7 @@ def test_clipping_bounds_the_norm_over_all_weights_and_keeps_the_direction(bound
 
 def test_norm_survives_gradients_whose_squares_overflow():
     theta, gradient = np.zeros(2), np.array([3e200, 4e200])
-    _, norm = descent(1.0, max_grad_norm=1.0, n=2).step(theta, gradient, 0.0)
+    _, norm = make_updater(1.0, max_grad_norm=1.0, n=2).step(theta, gradient, 0.0)
     assert norm == pytest.approx(5e200)
     np.testing.assert_allclose(-theta, [0.6, 0.8])
 
@@ -258,14 +353,14 @@ def test_step_goes_along_the_penalised_gradient(assert_gradient):
     at = np.array([1.0, -2.0, 3.0])
 
     def value(theta):
-        return descent(penalty=0.3, n=3).step(theta.copy(), np.zeros(3), 2.0)[0]
+        return make_updater(penalty=0.3, n=3).step(theta.copy(), np.zeros(3), 2.0)[0]
 
     theta = at.copy()
-    descent(1.0, penalty=0.3, n=3).step(theta, np.zeros(3), 2.0)
+    make_updater(1.0, penalty=0.3, n=3).step(theta, np.zeros(3), 2.0)
     assert_gradient(value, at, at - theta)
 
 
-def test_epoch_loss_is_the_mean_over_rows_and_norm_that_over_batches():
+def test_epoch_loss_is_the_mean_over_samples_and_norm_that_over_batches():
     def epoch():
         for n, loss, slope in [(3, 1.0, 1.0), (1, 5.0, 3.0)]:
 
@@ -273,9 +368,9 @@ def test_epoch_loss_is_the_mean_over_rows_and_norm_that_over_batches():
                 gradient.fill(slope)
                 return loss
 
-            yield n, loss_and_gradient
+            yield Batch(n, loss_and_gradient)
 
-    history = train(np.zeros(1), epoch, descent(), Patience(0, 3), max_iter=1, watch=Silence())
+    history = train_simply(np.zeros(1), epoch, max_iter=1)
     assert history.losses == [2.0] and history.grad_norms == [2.0]
 
 
@@ -294,17 +389,18 @@ def rosenbrock(theta, gradient):
     return scipy.optimize.rosen(theta)
 
 
+def minimize_simply(theta, batches, *, penalty=0.0, max_iter=50, tol=0.0, monitor=None):
+    penalty, monitor = np.full(len(theta), penalty), monitor or Silence()
+    return minimize(theta, batches, objective, penalty, max_iter=max_iter, tol=tol, monitor=monitor)
+
+
 def lowered(*batches, theta=None, penalty=0.0, max_iter=200, tol=1e-9):
-    theta, watch = np.zeros(3) if theta is None else theta, Recorder()
-    history = minimize(
-        theta,
-        batches,
-        np.full(len(theta), penalty),
-        max_iter=max_iter,
-        tol=tol,
-        watch=watch,
+    theta, monitor = np.zeros(3) if theta is None else theta, Recorder()
+    batches = [Batch(*batch) for batch in batches]
+    history = minimize_simply(
+        theta, batches, penalty=penalty, max_iter=max_iter, tol=tol, monitor=monitor
     )
-    assert watch.seen == history.losses and len(watch.seen) == len(history.grad_norms) >= 1
+    assert monitor.seen == history.losses and len(monitor.seen) == len(history.grad_norms) >= 1
     return theta, history
 
 
@@ -322,9 +418,9 @@ def test_lbfgs_is_given_the_gradient_of_the_penalised_loss(assert_gradient):
         gradient[:] = 3 * theta**2
         return (theta**3).sum()
 
-    at, batches = np.array([-1.2, 1.0, 0.5]), [(2, rosenbrock), (3, half)]
-    objective = _Objective(at, batches, np.array([0.5, 0.0, 2.0]))
-    assert_gradient(lambda theta: objective(theta)[0], at, objective(at)[1])
+    at, batches = np.array([-1.2, 1.0, 0.5]), [Batch(2, rosenbrock), Batch(3, half)]
+    penalized = PenalizedObjective(at, batches, objective, np.array([0.5, 0.0, 2.0]))
+    assert_gradient(lambda theta: penalized(theta)[0], at, penalized(at)[1])
 
 
 def test_lbfgs_history_is_that_of_scipys_iterates():
@@ -345,7 +441,7 @@ def test_lbfgs_history_is_that_of_scipys_iterates():
     )
 
 
-def test_lbfgs_takes_the_mean_over_the_rows_of_all_batches():
+def test_lbfgs_takes_the_mean_over_the_samples_of_all_batches():
     def flat(theta, gradient):
         gradient.fill(0.0)
         return 8.0

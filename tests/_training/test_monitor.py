@@ -1,6 +1,7 @@
 """What is told of training: lines, scikit-learn's callbacks, and what Ctrl-C leaves."""
 
 import pickle
+import signal
 import warnings
 
 import numpy as np
@@ -10,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skrnn import RNNClassifier, RNNRegressor, as_sequences
-from skrnn._estimators import base as _base
+from skrnn._parallel.host import interrupts
+from skrnn._training.loops import Epoch, Updater
 from skrnn.preprocessing import StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -122,41 +124,49 @@ def test_verbose_prints_a_line_an_epoch(early_stopping, data, capsys):
     assert all((", validation score = " in line) == early_stopping for line in lines)
 
 
-def interrupt_batch(monkeypatch, number):
-    """Let Ctrl-C come in the batch of this number, from 0 on."""
-    step, count = _base.Descent.step, iter(range(10**6))
+@pytest.fixture
+def interrupt_batch(monkeypatch):
+    """Let Ctrl-C come in the batch of a number, from 0 on, so many times."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(interrupts, "_latest", -np.inf)
+    step, count = Updater.step, iter(range(10**6))
 
-    def interrupted(self, *arguments):
-        if next(count) == number:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
+    def interrupt(number, times=1):
+        def interrupted(self, *arguments):
+            if next(count) == number:
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+            return step(self, *arguments)
 
-    monkeypatch.setattr(_base.Descent, "step", interrupted)
+        monkeypatch.setattr(Updater, "step", interrupted)
+
+    yield interrupt
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.parametrize("kind", [RNNClassifier, RNNRegressor])
 @pytest.mark.parametrize("number", [1, 4, 10])
-def test_ctrl_c_warns_and_leaves_what_was_learned(kind, number, data, monkeypatch):
-    interrupt_batch(monkeypatch, number)
+def test_ctrl_c_warns_and_leaves_what_was_learned(kind, number, data, interrupt_batch):
+    interrupt_batch(number)
     with pytest.warns(UserWarning, match="interrupted by the user"):
         estimator = net(kind).fit(*data)
-    assert estimator.n_iter_ == max(1, number // 4)  # 4 batches an epoch
+    assert estimator.n_iter_ == max(1, (number + 1) // 4)  # 4 batches an epoch
     assert np.isfinite(estimator.predict(data[0])).all()
     pickle.loads(pickle.dumps(estimator)).predict(data[0])
 
 
-def test_ctrl_c_between_epochs_leaves_the_weights_of_the_epoch(data, monkeypatch):
+def test_ctrl_c_between_epochs_leaves_the_weights_of_the_epoch(data, interrupt_batch):
     expected = net(max_iter=2).fit(*data)
-    interrupt_batch(monkeypatch, 8)
+    interrupt_batch(7)  # the last of the second epoch
     with pytest.warns(UserWarning, match="interrupted by the user"):
         assert same_weights(net().fit(*data), expected)
 
 
-def test_ctrl_c_leaves_the_best_weights_with_early_stopping(data, monkeypatch):
+def test_ctrl_c_leaves_the_best_weights_with_early_stopping(data, interrupt_batch):
     X, y = data
     parameters = {"early_stopping": True, "max_iter": 4}
     expected = net(**parameters).fit(X, y, X_val=X, y_val=y)
-    interrupt_batch(monkeypatch, 4 * 4 - 1)
+    interrupt_batch(4 * 4 - 2)
     with pytest.warns(UserWarning, match="interrupted by the user"):
         clf = net(**parameters).fit(X, y, X_val=X, y_val=y)
     assert clf.validation_scores_ == expected.validation_scores_[:3]
@@ -164,18 +174,32 @@ def test_ctrl_c_leaves_the_best_weights_with_early_stopping(data, monkeypatch):
     assert clf.score(X, y) == pytest.approx(max(clf.validation_scores_))
 
 
-def test_ctrl_c_in_partial_fit(data, monkeypatch):
+def test_ctrl_c_in_partial_fit(data, interrupt_batch):
     clf = net().partial_fit(*data, classes=[0, 1])
-    interrupt_batch(monkeypatch, 2)
+    interrupt_batch(2)
     with pytest.warns(UserWarning, match="interrupted by the user"):
         clf.partial_fit(*data)
     assert clf.n_iter_ == 2 and np.isfinite(clf.predict_proba(data[0])).all()
 
 
-def test_ctrl_c_before_anything_is_learned_leaves_the_estimator_as_it_was(data, monkeypatch):
+def test_ctrl_c_before_anything_is_learned_leaves_the_estimator_as_it_was(
+    data, interrupt_batch, monkeypatch
+):
+    clf = net().fit(*data)
+    before, run = pickle.dumps(vars(clf)), Epoch.run
+    monkeypatch.setattr(
+        Epoch, "run", lambda *given: signal.raise_signal(signal.SIGINT) or run(*given)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(*data)
+    assert pickle.dumps(vars(clf)) == before
+
+
+@pytest.mark.parametrize("number", [0, 5])
+def test_ctrl_c_twice_leaves_the_estimator_as_it_was(number, data, interrupt_batch):
     clf = net().fit(*data)
     before = pickle.dumps(vars(clf))
-    interrupt_batch(monkeypatch, 0)
+    interrupt_batch(number, times=2)
     with pytest.raises(KeyboardInterrupt):
         clf.fit(*data)
     assert pickle.dumps(vars(clf)) == before
@@ -189,8 +213,8 @@ def test_a_fit_cut_in_two_by_pickling_gives_the_bits_of_one(data):
         assert same_weights(whole, half) and half.loss_curve_ == whole.loss_curve_
 
 
-def test_no_warning_of_max_iter_where_the_user_stopped(data, monkeypatch):
-    interrupt_batch(monkeypatch, 4)
+def test_no_warning_of_max_iter_where_the_user_stopped(data, interrupt_batch):
+    interrupt_batch(4)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         net().fit(*data)

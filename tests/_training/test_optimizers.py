@@ -151,7 +151,7 @@ def rates(schedule, n_epochs):
     out = []
     for _ in range(n_epochs):
         out.append(schedule.rate())
-        schedule.epochs += 1
+        schedule.end_epoch()
     return out
 
 

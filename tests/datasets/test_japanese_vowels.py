@@ -1,4 +1,4 @@
-"""The stored vowels are those of the source, in its order and its two parts."""
+"""The stored vowels are those of the source, in its order and its split."""
 
 from importlib.resources import files
 
@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrnn.datasets import load_japanese_vowels
 
-# Sums of each coefficient over all steps of a part, added up from the text of the source.
+# Sums of each coefficient over all steps of a part, computed from the text of the source.
 SUMS = {
     "train": "3714.556909 -2369.939149 1051.870250 -1142.413528 935.906118 -899.840437"
     " -743.954416 -220.987292 -875.876432 -774.422520 -100.830342 368.478536",
@@ -35,7 +35,7 @@ def test_types():
 
 
 @pytest.mark.parametrize("split", SPEAKERS)
-def test_speakers_come_in_blocks_as_in_the_source(split):
+def test_speakers_are_in_blocks_as_in_the_source(split):
     _, y = load_japanese_vowels(return_X_y=True, split=split)
     assert_array_equal(y, np.repeat(np.arange(1, 10), SPEAKERS[split]))
 

@@ -1,4 +1,4 @@
-"""Targets are worked out again from the sequences, one step at a time."""
+"""Targets are computed again from the sequences, step by step."""
 
 from collections import Counter
 from functools import reduce
@@ -45,7 +45,7 @@ def language(word):
     return 2 * (not agree[0]) + (consonants[0] != consonants[-1])
 
 
-# The answer recomputed, the features of a step, the shortest length.
+# The function that computes the target, the features per step, the shortest length.
 TASKS = {
     make_adding_problem: (sum_of_marked, 2, 2),
     make_temporal_order: (order_of_relevant, 6, 2),
@@ -75,7 +75,7 @@ def test_shortest_sequences(make):
 
 
 @every_task
-def test_equal_lengths_are_one_block(make):
+def test_equal_lengths_are_one_array(make):
     X, y = make(7, length=11, random_state=0)
     assert (X.dtype, X.shape) == (np.float64, (7, 11, TASKS[make][1]))
     assert y.shape == (7,)
@@ -114,9 +114,9 @@ def test_seed_determines_the_data(make, min_length):
 def test_classes_are_balanced(make, min_length):
     _, y = make(4000, length=10, min_length=min_length, random_state=0)
     assert y.dtype.kind == "i"
-    shares = np.bincount(y) / len(y)
-    assert len(shares) == CLASSES[make]
-    assert np.abs(shares - 1 / CLASSES[make]).max() < 0.03
+    fractions = np.bincount(y) / len(y)
+    assert len(fractions) == CLASSES[make]
+    assert np.abs(fractions - 1 / CLASSES[make]).max() < 0.03
 
 
 @pytest.mark.parametrize("length", [2, 7, 10])
@@ -179,7 +179,7 @@ def test_seed_determines_the_words():
     assert pairs(3) != pairs(4)
 
 
-def test_n_grams_tell_the_rule_of_vowels_and_not_that_of_consonants():
+def test_n_grams_determine_the_rule_of_vowels_and_not_that_of_consonants():
     X, y = make_phonotactics(4000, length=6, min_length=3, random_state=0)
     counts = CountVectorizer(analyzer="char", ngram_range=(1, 3)).fit_transform(X)
     model = LogisticRegression(C=0.1, max_iter=1000).fit(counts[:2000], y[:2000])
@@ -223,10 +223,10 @@ def test_parity_per_step_is_that_of_every_prefix(min_length):
 
 
 def copied(x, n_copied):
-    """What to answer: a blank a step until the marker, then the word."""
+    """The classes: blank at each step up to the marker, then the word."""
     shown, marker = x.argmax(axis=1), x.shape[1] - 1
-    waiting = shown.tolist().index(marker) + 1
-    return [marker - 1] * waiting + shown[:n_copied].tolist()
+    until_marker = shown.tolist().index(marker) + 1
+    return [marker - 1] * until_marker + shown[:n_copied].tolist()
 
 
 @pytest.mark.parametrize("min_delay", [None, 1])

@@ -1,6 +1,8 @@
-"""What holds for every transformer of sequences, whatever it does with the steps."""
+"""Properties that all transformers of sequences share, whatever they do with the steps."""
 
 import pickle
+from inspect import get_annotations
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -14,11 +16,23 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 from sklearn.utils import estimator_checks
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from _factories import make_cube, make_sequences
 from skrnn import as_sequences
-from skrnn.preprocessing import SequencePadder, SequenceShortener, StepImputer, StepTransformer
+from skrnn._compat import StrOptions
+from skrnn._data import sequences
+from skrnn.preprocessing import (
+    SequencePadder,
+    SequencesFromLong,
+    SequenceShortener,
+    SlidingWindows,
+    StepImputer,
+    StepTransformer,
+    TokenEncoder,
+)
 from skrnn.preprocessing._base import without_padding
 
 KEEPING = {
@@ -45,14 +59,14 @@ INDEX = ["a", "b", "c", "d"]
 
 
 def ragged(D=2):
-    steps = np.random.default_rng(0).normal(3.0, 2.0, size=(11, D))
-    steps[[0, 2, 5, 9], [0, 1, 0, 1]] = np.nan
-    steps[7] = np.nan
-    return np.split(steps, [3, 4, 9])
+    X = make_sequences([3, 1, 5, 2], D)
+    for i, t, feature in [(0, 0, 0), (0, 2, 1), (2, 1, 0), (3, 0, 1), (2, 3, slice(None))]:
+        X[i][t, feature] = np.nan
+    return X
 
 
 def block():
-    cube = np.random.default_rng(1).normal(3.0, 2.0, size=(4, 5, 2))
+    cube = make_cube(4, 5)
     cube[[0, 1, 1], [0, 1, 4]] = np.nan
     cube[[2, 3], [3, 0], [1, 0]] = np.nan
     return cube
@@ -107,7 +121,7 @@ def present(X):
 
 @pytest.mark.parametrize("make", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
-def test_every_container_comes_back_with_what_the_list_gives(transformer, make):
+def test_every_container_is_kept_and_has_the_outputs_of_a_list(transformer, make):
     X = make()
     transformer = clone(transformer)
     out = transformer.fit_transform(X)
@@ -122,7 +136,7 @@ def test_every_container_comes_back_with_what_the_list_gives(transformer, make):
 
 
 @pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
-def test_an_array_gives_an_array_of_what_its_sequences_give(transformer):
+def test_an_array_becomes_the_array_of_the_outputs_of_its_sequences(transformer):
     out = clone(transformer).fit_transform(block())
     assert out.ndim == 3
     assert_same(out, clone(transformer).fit_transform(list(block())))
@@ -130,7 +144,7 @@ def test_an_array_gives_an_array_of_what_its_sequences_give(transformer):
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
 @pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
-def test_a_table_gives_a_table_of_what_its_sequences_give(transformer, make):
+def test_a_table_becomes_the_table_of_the_outputs_of_its_sequences(transformer, make):
     X, transformer = make(), clone(transformer).set_params(features_per_step=2)
     out = transformer.fit_transform(X)
     expected = transformer.set_params(features_per_step=None).fit_transform(block())
@@ -157,7 +171,7 @@ def test_a_table_is_padded_as_its_sequences_are(padder, make):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
-def test_padding_changes_nothing_that_is_there(transformer, side):
+def test_padding_does_not_change_the_outputs_of_present_steps(transformer, side):
     padded = SequencePadder(length=7, side=side).fit_transform(ragged())
     expected = present(clone(transformer).fit_transform(ragged()))
     for X in (padded, list(padded)):
@@ -166,7 +180,7 @@ def test_padding_changes_nothing_that_is_there(transformer, side):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("padder", PADDING.values(), ids=PADDING)
-def test_what_is_padded_already_is_padded_anew(padder, side):
+def test_what_is_padded_already_is_padded_again(padder, side):
     padded = SequencePadder(length=7, side=side).fit_transform(ragged())
     expected = clone(padder).fit_transform(ragged())
     assert_array_equal(clone(padder).fit_transform(padded), expected)
@@ -179,18 +193,18 @@ def test_float32_stays_float32(transformer):
     assert all(x.dtype == np.float32 for x in out)
 
 
-def test_sequences_of_one_dimension_stay_so_if_steps_do():
+def test_sequences_of_one_dimension_keep_it_if_there_is_one_output():
     X = [[1.0, np.nan, 3.0], [4.0]]
     assert [x.shape for x in StepImputer().fit_transform(X)] == [(3,), (1,)]
     assert [x.shape for x in StepImputer(add_indicator=True).fit_transform(X)] == [(3, 2), (1, 2)]
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=5))
-def test_padding_is_what_is_absent_at_the_ends(present):
+def test_padding_is_the_absent_steps_at_the_ends(present):
     steps = np.where(np.concatenate(present), 1.0, np.nan)[:, None] * [[1.0, 2.0]]
-    sequences = without_padding(steps, np.array([len(x) for x in present]))
+    unpadded = without_padding(steps, np.array([len(x) for x in present]))
     inside = [np.trim_zeros(np.array(x, dtype=int)) for x in present]
-    assert [(~np.isnan(x[:, 0])).astype(int).tolist() for x in sequences] == [
+    assert [(~np.isnan(x[:, 0])).astype(int).tolist() for x in unpadded] == [
         x.tolist() for x in inside
     ]
 
@@ -217,7 +231,7 @@ def names(transformer, X):
     return clone(transformer).fit(X).get_feature_names_out().tolist()
 
 
-def test_names_of_features_of_a_step():
+def test_names_of_features_per_step():
     X = frames(pd.DataFrame)
     assert names(StepImputer(), X) == names(SequenceShortener(), X) == ["u", "v"]
     added = ["missingindicator_u", "missingindicator_v", "timesince_u", "timesince_v"]
@@ -244,7 +258,7 @@ def test_names_of_columns():
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 @pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
-def test_frames_come_back_as_frames_with_the_names_of_the_outputs(transformer, make):
+def test_frames_become_frames_with_the_names_of_the_outputs(transformer, make):
     transformer = clone(transformer).fit(frames(make))
     columns = transformer.get_feature_names_out().tolist()
     for frame in transformer.transform(frames(make)):
@@ -272,7 +286,7 @@ def test_infinity_is_named(transformer):
 
 
 @pytest.mark.parametrize("transformer", ALL.values(), ids=ALL)
-def test_what_was_not_fitted_on_is_refused(transformer):
+def test_another_kind_or_width_than_at_fit_is_refused(transformer):
     fitted = clone(transformer).fit(ragged())
     with pytest.raises(ValueError, match="fitted on sequences"):
         fitted.transform(ragged()[0])
@@ -289,6 +303,83 @@ def test_a_fit_that_fails_changes_nothing(transformer):
     with pytest.raises(ValueError):
         fitted.fit([np.full((9, 3), np.inf)])
     assert vars(fitted) == before
+
+
+def test_names_of_an_earlier_fit_are_removed():
+    transformer = StepImputer().fit(frames(pd.DataFrame))
+    assert transformer.feature_names_in_.tolist() == ["u", "v"]
+    assert not hasattr(transformer.fit(ragged()), "feature_names_in_")
+
+
+LONG = pd.DataFrame({"id": [0, 0], "time": [0, 1], "u": [1.0, 2.0]})
+FITTED = {
+    **{name: (transformer, ragged()) for name, transformer in ALL.items()},
+    "step by step": (StepTransformer(StandardScaler()), frames(pd.DataFrame)),
+    "tokens": (TokenEncoder(), ["ab"]),
+    "windows": (SlidingWindows(), LONG),
+    "long": (SequencesFromLong(), LONG),
+}
+
+
+@pytest.mark.parametrize(("transformer", "X"), FITTED.values(), ids=FITTED)
+def test_fitted_attributes_are_declared(transformer, X):
+    transformer = clone(transformer)
+    parameters = set(vars(transformer))
+    declared = {name for cls in type(transformer).__mro__ for name in get_annotations(cls)}
+    fitted = set(vars(transformer.fit(X))) - parameters
+    assert fitted and fitted <= declared
+
+
+@pytest.mark.parametrize("cls", sorted({type(t) for t, _ in FITTED.values()}, key=str))
+def test_types_of_parameters_list_the_strings_that_are_valid(cls):
+    types = get_type_hints(cls.__init__)
+    for name, constraints in cls._parameter_constraints.items():
+        strings = {s for c in constraints if isinstance(c, StrOptions) for s in c.options}
+        literals = (t for t in (types[name], *get_args(types[name])) if get_origin(t) is Literal)
+        assert strings == {value for literal in literals for value in get_args(literal)}
+
+
+# Threads of BLAS ------------------------------------------------------------------------------
+
+
+def blas_threads():
+    return {p["num_threads"] for p in ThreadpoolController().select(user_api="blas").info()}
+
+
+@pytest.fixture
+def at_checks(monkeypatch):
+    """Threads of BLAS at each check for finite values, which multiplies, where the user has two."""
+    check, seen = sequences.is_finite, []
+
+    def is_finite(values):
+        seen.append(blas_threads())
+        return check(values)
+
+    monkeypatch.setattr(sequences, "is_finite", is_finite)
+    with threadpool_limits(2, user_api="blas"):
+        yield seen
+
+
+@pytest.mark.parametrize("transformer", [*ALL.values(), StepTransformer(StandardScaler())])
+def test_everything_that_multiplies_has_one_thread(transformer, at_checks):
+    X = [x.tolist() for x in make_sequences([3, 1, 2])]
+    transformer = clone(transformer)
+    out = transformer.fit_transform(X)
+    if hasattr(transformer, "inverse_transform"):
+        transformer.inverse_transform(out)
+    assert at_checks and all(threads == {1} for threads in at_checks)
+
+
+def test_the_inner_transformer_has_the_threads_of_the_user(at_checks):
+    def record(X):
+        inside.append(blas_threads())
+        return X
+
+    inside, X = [], make_sequences([3, 1, 2])
+    inner = FunctionTransformer(record, inverse_func=record, check_inverse=False)
+    transformer = StepTransformer(inner)
+    transformer.inverse_transform(transformer.fit_transform(X))
+    assert inside and all(threads == {2} for threads in inside)
 
 
 # In scikit-learn ------------------------------------------------------------------------------

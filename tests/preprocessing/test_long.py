@@ -1,4 +1,4 @@
-"""Sequences of long frames are held against groups that pandas makes, and the way back."""
+"""Sequences of long frames, compared with groups of pandas; and predictions joined to frames."""
 
 import datetime as dt
 import pickle
@@ -148,7 +148,7 @@ TIMES = {
 
 @library
 @pytest.mark.parametrize(("times", "unit"), TIMES.values(), ids=TIMES)
-def test_time_deltas_are_a_feature_on_request(make, times, unit):
+def test_time_deltas_are_an_optional_feature(make, times, unit):
     X = from_long(make(ROWS | {"t": times}), **KEYS, columns="u", time_delta=True).X
     assert lists(X) == [[[3, 0], [2, 7 * unit]], [[4, 0], [1, 2 * unit], [5, 4 * unit]]]
 
@@ -174,14 +174,14 @@ def test_nanoseconds_count():
         assert X[0].tolist() == [[2], [1]]
 
 
-def test_time_deltas_can_be_all_there_is():
+def test_time_deltas_can_be_the_only_feature():
     X = from_long(pd.DataFrame(ROWS), **KEYS, columns=[], time_delta=True).X
     assert lists(X) == [[[0], [7]], [[0], [2], [4]]]
 
 
 @library
 @pytest.mark.parametrize("times", [["3", "9", "1", "2", "7"], [dt.time(k) for k in range(5)]])
-def test_what_is_no_time_is_refused(make, times):
+def test_columns_that_are_not_times_are_refused(make, times):
     with pytest.raises(ValueError, match=r"Column 't' has the type .*Parse it first"):
         from_long(make(ROWS | {"t": times}), **KEYS, columns="u")
 
@@ -198,7 +198,7 @@ def test_two_rows_of_the_same_id_and_time_are_refused_by_name(make):
 
 
 @library
-def test_targets_of_steps_lie_beside_them(make):
+def test_targets_per_step(make):
     X, y, _ = from_long(make(ROWS), **KEYS, columns="u", target="v", target_per_step=True)
     assert lists(y) == [[30, 20], [40, 10, 50]]
     assert y.dtype == object and all(len(a) == len(b) for a, b in zip(X, y, strict=True))
@@ -230,13 +230,13 @@ def test_missing_ids_times_and_targets_are_refused(make, column):
         from_long(make(ROWS | {column: values}), **KEYS, target="y")
 
 
-def test_nan_is_no_time():
+def test_nan_is_not_a_time():
     for make in LIBRARIES.values():
         with pytest.raises(ValueError, match="Row 1 has no 't'"):
             from_long(make({"id": [0, 0], "t": [0.0, np.nan], "u": [1, 2]}), **KEYS)
 
 
-def test_a_target_is_no_feature():
+def test_a_target_is_not_a_feature():
     frame = pd.DataFrame(ROWS)
     X = from_long(frame[["id", "t", "u", "v"]], **KEYS, target="v", target_per_step=True).X
     assert lists(X) == [[[3], [2]], [[4], [1], [5]]]
@@ -248,7 +248,7 @@ def test_a_target_is_no_feature():
 
 
 @library
-def test_columns_that_are_not_there_are_named(make):
+def test_columns_that_do_not_exist_are_named(make):
     frame = make(ROWS)
     for wrong in ({"id": "x"}, {"time": "x"}, {"columns": ["u", "x"]}, {"target": "x"}):
         with pytest.raises(ValueError, match=r"There is no column 'x': the frame has .*'id', 't'"):
@@ -256,7 +256,7 @@ def test_columns_that_are_not_there_are_named(make):
 
 
 @library
-def test_features_that_are_no_numbers_are_refused(make):
+def test_features_that_are_not_numbers_are_refused(make):
     with pytest.raises(ValueError, match=r"Column 'y' has the type .*features are numbers"):
         from_long(make(ROWS), **KEYS)
     with pytest.raises(ValueError, match="No column is left"):
@@ -266,23 +266,23 @@ def test_features_that_are_no_numbers_are_refused(make):
 
 
 @pytest.mark.parametrize("frame", [ROWS, np.ones((3, 3)), [[1, 2]], pd.Series([1]), None])
-def test_what_is_no_frame_is_refused(frame):
+def test_other_data_than_frames_are_refused(frame):
     with pytest.raises(TypeError, match="pass a DataFrame"):
         from_long(frame, **KEYS)
 
 
-def test_a_lazy_frame_has_to_be_collected():
+def test_a_lazy_frame_must_be_collected():
     with pytest.raises(TypeError, match=r"pass frame\.collect\(\)"):
         from_long(pl.LazyFrame(ROWS), **KEYS)
 
 
 @pytest.mark.parametrize("ids", [[1, "a"], [[1], [2]]])
-def test_ids_have_to_be_sorted(ids):
-    with pytest.raises(TypeError, match="ids in 'id' cannot be sorted"):
+def test_ids_must_be_sortable(ids):
+    with pytest.raises(TypeError, match="ids in 'id' are not sortable"):
         from_long(pd.DataFrame({"id": ids, "t": 1, "u": 1.0}), **KEYS)
 
 
-# There and back -------------------------------------------------------------------------------
+# Joining predictions --------------------------------------------------------------------------
 
 
 def column(frame, name):
@@ -290,19 +290,19 @@ def column(frame, name):
 
 
 PREDICTIONS = {
-    "a step": ([np.array([3, 2]), np.array([4, 1, 5])], ROWS["u"]),
-    "a step, lists": ([[3, 2], [4, 1, 5]], ROWS["u"]),
-    "a step, text": ([list("ab"), list("cde")], list("dbcae")),
-    "a step, one output": ([np.array([[3], [2]]), np.array([[4], [1], [5]])], None),
-    "a sequence": (np.array([0.5, 1.5]), [1.5, 0.5, 1.5, 0.5, 1.5]),
-    "a sequence, text": (np.array(["yes", "no"], dtype=object), ["no", "yes", "no", "yes", "no"]),
-    "a sequence, Series": (pd.Series([1, 2], index=[5, 5]), [2, 1, 2, 1, 2]),
+    "per step": ([np.array([3, 2]), np.array([4, 1, 5])], ROWS["u"]),
+    "per step, lists": ([[3, 2], [4, 1, 5]], ROWS["u"]),
+    "per step, text": ([list("ab"), list("cde")], list("dbcae")),
+    "per step, one output": ([np.array([[3], [2]]), np.array([[4], [1], [5]])], None),
+    "per sequence": (np.array([0.5, 1.5]), [1.5, 0.5, 1.5, 0.5, 1.5]),
+    "per sequence, text": (np.array(["yes", "no"], dtype=object), ["no", "yes", "no", "yes", "no"]),
+    "per sequence, Series": (pd.Series([1, 2], index=[5, 5]), [2, 1, 2, 1, 2]),
 }
 
 
 @library
 @pytest.mark.parametrize(("predictions", "expected"), PREDICTIONS.values(), ids=PREDICTIONS)
-def test_predictions_come_beside_their_rows(make, predictions, expected):
+def test_predictions_are_joined_to_their_rows(make, predictions, expected):
     frame = make(ROWS)
     out = to_long(predictions, like=frame, **KEYS)
     assert type(out) is type(frame)
@@ -335,7 +335,7 @@ def test_the_index_of_pandas_is_kept():
 
 
 @library
-def test_predictions_in_another_order_come_with_their_ids(make):
+def test_predictions_in_another_order_need_their_ids(make):
     X, _, ids = from_long(make(ROWS), **KEYS, columns="u")
     out = to_long(X[::-1], like=make(ROWS), **KEYS, name=["again"], ids=ids[::-1])
     assert column(out, "again") == ROWS["u"]
@@ -365,7 +365,7 @@ LONG = st.lists(
 
 @library
 @given(rows=LONG, random=st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter_and_the_way_back_leads_home(make, rows, random):
+def test_the_order_of_rows_does_not_matter_and_to_long_inverts_from_long(make, rows, random):
     def frame(rows):
         ids, times, values = zip(*rows, strict=True)
         return make({"id": ids, "t": times, "u": values})
@@ -379,15 +379,15 @@ def test_the_order_of_the_rows_does_not_matter_and_the_way_back_leads_home(make,
     shuffled = random.sample(rows, len(rows))
     again = from_long(frame(shuffled), **KEYS, time_delta=True)
     assert lists(again.X) == lists(X) and again.ids.tolist() == ids.tolist()
-    back = to_long([x[:, 0] for x in X], like=frame(shuffled), **KEYS, name="again")
-    assert column(back, "again") == column(back, "u")
+    joined = to_long([x[:, 0] for x in X], like=frame(shuffled), **KEYS, name="again")
+    assert column(joined, "again") == column(joined, "u")
 
 
 # With the estimators --------------------------------------------------------------------------
 
 
 def walks(n=12):
-    """A long frame of n walks, with a class each and the sum so far a step."""
+    """A long frame of n walks, with a class per walk and the sum so far per step."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"id": np.repeat(np.arange(n), rng.integers(2, 6, size=n))})
     frame["t"] = frame.groupby("id").cumcount()
@@ -400,7 +400,7 @@ def walks(n=12):
 NET = {"hidden_layer_sizes": 4, "max_iter": 2, "tol": 10.0, "n_iter_no_change": 1}
 
 
-def test_targets_of_steps_go_through_cross_validation_and_back():
+def test_cross_validated_predictions_per_step_are_joined_to_the_frame():
     frame = walks()
     X, y, _ = from_long(frame, **KEYS, columns="u", target="sum", target_per_step=True)
     net = RNNRegressor(readout="step", random_state=0, **NET)
@@ -411,7 +411,7 @@ def test_targets_of_steps_go_through_cross_validation_and_back():
         assert_array_equal(part["prediction"], predicted[i])
 
 
-def test_a_test_part_goes_back_by_its_ids():
+def test_predictions_for_a_test_part_are_joined_by_ids():
     frame = walks()
     X, y, ids = from_long(frame, **KEYS, columns="u", target="label")
     X, X_test, y, y_test, _, ids_test = train_test_split(X, y, ids, random_state=0)
@@ -442,7 +442,7 @@ def test_the_transformer_is_from_long(make, time_delta):
 
 
 @library
-def test_the_transformer_takes_the_columns_of_the_fit(make):
+def test_the_transformer_uses_the_columns_of_the_fit(make):
     transformer = SequencesFromLong(time="t").fit(make(without("y")))
     other = {name: ROWS[name] for name in ("y", "v", "id", "u", "t")}
     assert lists(transformer.transform(make(other))) == EXPECTED
@@ -450,7 +450,7 @@ def test_the_transformer_takes_the_columns_of_the_fit(make):
         transformer.transform(make(without("u")))
 
 
-def test_a_pipeline_takes_long_frames():
+def test_a_pipeline_accepts_long_frames():
     frame = walks()
     _, y, _ = from_long(frame, **KEYS, columns="u", target="label")
     pipeline = make_pipeline(

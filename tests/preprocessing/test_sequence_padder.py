@@ -1,4 +1,4 @@
-"""Padded arrays are held against sequences written into an array one by one, and come back."""
+"""Padded arrays are compared with sequences padded one by one, and restored from them."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def padded_by_hand(X, T, value, side):
 
 
 @given(WHOLE, VALUE, SIDES, st.booleans(), st.integers(0, 3))
-def test_sequences_are_padded_as_by_hand_and_come_back(X, value, side, flatten, more):
+def test_sequences_are_padded_as_by_hand_and_restored(X, value, side, flatten, more):
     T = max(map(len, X)) + more
     padder = SequencePadder(T if more else None, value=value, side=side, flatten=flatten)
     out = padder.fit_transform(X)
@@ -54,32 +54,32 @@ def test_by_default_it_is_pad_sequences(X):
     assert_array_equal(SequencePadder().fit_transform(X), pad_sequences(X))
 
 
-def test_steps_that_look_like_padding_are_told_by_lengths():
+def test_steps_equal_to_padding_are_kept_by_lengths():
     padded = np.array([[[0.0], [1.0], [0.0], [0.0]]])
-    for side, found, given_ in (("right", [0, 1], [0, 1, 0]), ("left", [1, 0, 0], [1, 0, 0])):
+    for side, found, by_lengths in (("right", [0, 1], [0, 1, 0]), ("left", [1, 0, 0], [1, 0, 0])):
         padder = SequencePadder(value=0.0, side=side).fit(padded)
         assert padder.inverse_transform(padded)[0].ravel().tolist() == found
-        assert padder.inverse_transform(padded, [3])[0].ravel().tolist() == given_
+        assert padder.inverse_transform(padded, [3])[0].ravel().tolist() == by_lengths
 
 
-def test_what_is_nothing_but_padding_comes_back_empty():
+def test_nothing_but_padding_is_restored_as_an_empty_sequence():
     padder = SequencePadder().fit([[1.0, 2.0]])
     assert [len(x) for x in padder.inverse_transform([[[NAN], [NAN]], [[1.0], [NAN]]])] == [0, 1]
 
 
-def test_sequences_that_come_back_are_no_views():
+def test_restored_sequences_are_copies():
     padded = np.ones((2, 3, 1))
     padder = SequencePadder(value=0.0).fit(padded)
     padder.inverse_transform(padded)[0][:] = 5
     assert_array_equal(padded, 1)
 
 
-def test_absent_steps_between_others_are_no_padding():
+def test_absent_steps_between_others_are_not_padding():
     out = SequencePadder(value=0.0).fit_transform([[NAN, 1.0, NAN, 2.0, NAN, NAN], [3.0]])
     assert_array_equal(out[:, :, 0], [[1, NAN, 2], [3, 0, 0]])
 
 
-def test_frames_of_padded_sequences_come_back_too():
+def test_frames_of_padded_sequences_are_restored_too():
     X = pd.DataFrame([[1.0, 2.0, NAN, NAN], [3.0, 4.0, 5.0, 6.0]])
     padder = SequencePadder(flatten=True, features_per_step=2)
     out = padder.fit_transform(X)
@@ -99,7 +99,7 @@ def test_the_length_is_that_of_the_fit_and_longer_ones_are_refused():
     assert_array_equal(cut.transform(X)[:, :, 0], [[1, NAN], [2, 3], [5, 6]])
 
 
-def test_flat_and_full_it_feeds_any_estimator_of_tables():
+def test_flattened_and_without_nan_it_suits_any_estimator_of_tables():
     X, y = [[1.0], [1.0, 2.0], [3.0, 4.0, 5.0], [3.0, 4.0]], [0, 0, 1, 1]
     model = make_pipeline(SequencePadder(value=0.0, flatten=True), LogisticRegression())
     assert model.fit(X, y).predict(X).tolist() == y
@@ -108,7 +108,7 @@ def test_flat_and_full_it_feeds_any_estimator_of_tables():
 @pytest.mark.parametrize(
     "X", [np.ones(3), np.ones((2, 3)), np.ones((2, 2, 4)), np.ones((1, 1, 1, 2)), np.ones((0, 2))]
 )
-def test_what_is_not_padded_is_refused(X):
+def test_what_is_not_padded_sequences_is_refused(X):
     padder = SequencePadder().fit([np.ones((3, 2))])
     with pytest.raises(ValueError, match=r"X has shape .*, expected padded sequences of 2"):
         padder.inverse_transform(X)

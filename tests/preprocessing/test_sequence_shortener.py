@@ -1,4 +1,4 @@
-"""Shortened sequences are held against slices, and means of them, of each sequence alone."""
+"""Shortened sequences are compared with slices, and means of slices, of each sequence."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ WHOLE = st.lists(
     min_size=1,
     max_size=5,
 )
-# The method, on a sequence of which every step is there.
+# The methods, on a sequence without absent steps.
 BY_HAND = {
     "first": lambda x, k: x[:k],
     "last": lambda x, k: x[-k:],
@@ -43,7 +43,7 @@ def test_padding_is_not_part_of_a_sequence(X, method, k):
 
 
 @given(WHOLE, st.sampled_from(["first", "every", "mean"]), st.integers(1, 10))
-def test_nothing_comes_from_later_than_the_same_k_steps(X, method, k):
+def test_no_value_comes_from_later_than_the_same_k_steps(X, method, k):
     shortener = SequenceShortener(method, k=k).fit(X)
     for x, whole in zip(X, shortener.transform(X), strict=True):
         for t in range(k, len(x) + 1, k):
@@ -74,17 +74,17 @@ def test_absent_steps_count_between_others(method, k, expected):
 @pytest.mark.parametrize("method", BY_HAND)
 def test_a_sequence_of_absent_steps_alone_stays_absent(method):
     X = [np.full((5, 2), NAN), np.ones((5, 2))]
-    gone, there = SequenceShortener(method, k=3).fit_transform(X)
-    assert np.isnan(gone).all() and gone.shape == there.shape
-    assert_array_equal(SequenceShortener(method, k=3).fit_transform(X[:1])[0], gone)
+    absent, present = SequenceShortener(method, k=3).fit_transform(X)
+    assert np.isnan(absent).all() and absent.shape == present.shape
+    assert_array_equal(SequenceShortener(method, k=3).fit_transform(X[:1])[0], absent)
 
 
-def test_a_mean_is_that_of_the_values_that_are_there():
+def test_a_mean_is_that_of_the_observed_values():
     x = np.array([[1.0, NAN], [3.0, NAN], [5.0, 6.0], [NAN, 8.0]])
     assert_array_equal(SequenceShortener("mean", k=2).fit_transform([x])[0], [[2, NAN], [5, 7]])
 
 
-def test_two_ways_at_once_are_a_pipeline():
+def test_two_methods_are_combined_in_a_pipeline():
     both = make_pipeline(SequenceShortener("last", k=4), SequenceShortener("mean", k=2))
     assert_array_equal(both.fit_transform([np.arange(9.0)])[0], [5.5, 7.5])
 

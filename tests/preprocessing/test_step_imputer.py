@@ -1,4 +1,4 @@
-"""Imputed values are held against pandas and SimpleImputer, sequence by sequence."""
+"""Imputed values are compared with those of pandas and SimpleImputer, sequence by sequence."""
 
 import re
 
@@ -26,7 +26,7 @@ STRATEGIES = ["mean", "median", "constant"]
 
 
 def statistics(X, strategy, fill_value=0.0):
-    """What SimpleImputer learns, where it learns anything."""
+    """What SimpleImputer learns; `fill_value` where nothing was observed."""
     steps = np.concatenate(X)
     imputer = SimpleImputer(strategy=strategy, fill_value=fill_value, keep_empty_features=True)
     learned = imputer.fit(steps).statistics_.astype(np.float64)
@@ -34,9 +34,9 @@ def statistics(X, strategy, fill_value=0.0):
 
 
 def without_absent(X, imputed):
-    """Imputed steps, those that were absent NaN again."""
+    """Imputed steps, but NaN where they were absent."""
     absent = [np.isnan(x).all(axis=1)[:, None] for x in X]
-    return [np.where(gone, NAN, x) for gone, x in zip(absent, imputed, strict=True)]
+    return [np.where(a, NAN, x) for a, x in zip(absent, imputed, strict=True)]
 
 
 def assert_same(X, Y):
@@ -49,7 +49,7 @@ def assert_same(X, Y):
 
 
 @given(SEQUENCES, st.sampled_from(STRATEGIES))
-def test_a_statistic_is_put_as_simple_imputer_puts_it(X, strategy):
+def test_statistics_are_imputed_as_by_simple_imputer(X, strategy):
     values = statistics(X, strategy, 7.0)
     imputer = StepImputer(strategy, fill_value=7.0)
     out = imputer.fit_transform(X)
@@ -79,11 +79,11 @@ def test_statistics_are_those_of_the_fit():
 
 
 @given(SEQUENCES, st.sampled_from(["ffill", *STRATEGIES]), st.sampled_from(["keep", "impute"]))
-def test_nothing_comes_from_later_in_the_sequence(X, strategy, absent):
+def test_no_value_comes_from_later_in_the_sequence(X, strategy, absent):
     imputer = StepImputer(strategy, absent=absent, add_indicator=True, add_time_since=True).fit(X)
     for x, whole in zip(X, imputer.transform(X), strict=True):
-        there = np.flatnonzero(~np.isnan(x).all(axis=1))
-        for t in range(1, len(x) + 1) if absent == "keep" else there + 1:
+        present = np.flatnonzero(~np.isnan(x).all(axis=1))
+        for t in range(1, len(x) + 1) if absent == "keep" else present + 1:
             assert_array_equal(imputer.transform([x[:t]])[0], whole[:t])
 
 
@@ -125,7 +125,7 @@ def test_the_indicator_is_that_of_scikit_learn_for_all_features(X):
 
 
 def time_since(x):
-    """Che et al. (2018), eq. 2, with steps as times; from the first step that is there."""
+    """Che et al. (2018), eq. 2, with steps as times, from the first step that is present."""
     observed = ~np.isnan(x)
     delta, start = np.zeros(x.shape), observed.any(axis=1).argmax()
     for t in range(start + 1, len(x)):
@@ -142,7 +142,7 @@ def test_time_since_is_that_of_the_recursion(X):
 # In a pipeline --------------------------------------------------------------------------------
 
 
-def test_the_estimators_point_to_it_and_learn_from_what_it_gives():
+def test_the_estimators_point_to_it_and_learn_from_its_output():
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(T, 3)) for T in (4, 2, 5, 3, 4, 2)]
     X[1][1, 0] = X[4][0, 2] = NAN

@@ -1,4 +1,4 @@
-"""What StepTransformer gives is held against its transformer, run by hand on the stacked steps."""
+"""Outputs are compared with those of the inner transformer, applied to the concatenated steps."""
 
 import pickle
 import re
@@ -28,6 +28,7 @@ from sklearn.preprocessing import (
 )
 from sklearn.utils import estimator_checks
 
+from _factories import make_cube, make_sequences, objects
 from skrnn import RNNClassifier, RNNRegressor, as_sequences, pad_sequences
 from skrnn.datasets import make_adding_problem
 from skrnn.preprocessing import StepImputer, StepTransformer
@@ -42,16 +43,11 @@ INDEX = ["a", "b", "c", "d"]
 
 
 def ragged(D=2):
-    steps = np.random.default_rng(0).normal(3.0, 2.0, size=(sum(LENGTHS), D))
-    return np.split(steps, np.cumsum(LENGTHS)[:-1])
+    return make_sequences(LENGTHS, D)
 
 
 def block():
-    return np.random.default_rng(0).normal(3.0, 2.0, size=(4, 3, 2))
-
-
-def boxed(X):
-    return as_sequences(X)[:, None]
+    return make_cube(4, 3)
 
 
 def frames(make):
@@ -62,30 +58,30 @@ def dated(columns):
     return pd.DataFrame(columns, index=pd.date_range("2020", periods=len(columns["u"])))
 
 
-def objects(X):
+def polars_objects(X):
     return pl.Series("s", X, dtype=pl.Object)
 
 
-# Name: the container, and its sequences as arrays.
+# By name: the container, and its sequences as arrays.
 SEQUENCES = {
     "list": lambda: (ragged(), ragged()),
     "tuple": lambda: (tuple(ragged()), ragged()),
     "nested lists": lambda: ([x.tolist() for x in ragged()], ragged()),
     "array": lambda: (block(), list(block())),
     "object": lambda: (as_sequences(ragged()), ragged()),
-    "object column": lambda: (boxed(ragged()), ragged()),
+    "object column": lambda: (objects(ragged(), (-1, 1)), ragged()),
     "object, equal lengths": lambda: (as_sequences(block()), list(block())),
     "pandas Series": lambda: (pd.Series(ragged(), index=INDEX, name="s"), ragged()),
     "pandas column": lambda: (pd.DataFrame({"s": ragged()}, index=INDEX), ragged()),
     "polars Series": lambda: (pl.Series("s", [x.tolist() for x in ragged()]), ragged()),
-    "polars objects": lambda: (objects(ragged()), ragged()),
-    "polars column": lambda: (pl.DataFrame({"s": objects(ragged())}), ragged()),
+    "polars objects": lambda: (polars_objects(ragged()), ragged()),
+    "polars column": lambda: (pl.DataFrame({"s": polars_objects(ragged())}), ragged()),
     "pandas frames": lambda: (frames(dated), ragged()),
     "polars frames": lambda: (frames(pl.DataFrame), ragged()),
     "frames in a Series": lambda: (pd.Series(frames(dated), index=INDEX), ragged()),
-    "frames in objects": lambda: (objects(frames(pl.DataFrame)), ragged()),
+    "frames in objects": lambda: (polars_objects(frames(pl.DataFrame)), ragged()),
 }
-# The same for tables of D = 2, one flattened sequence a row.
+# Tables of D = 2, one flattened sequence per row.
 NAMES = ["u0", "v0", "u1", "v1", "u2", "v2"]
 FLAT = block().reshape(4, -1)
 TABLES = {
@@ -97,7 +93,7 @@ TABLES = {
 
 
 def by_hand(inner, sequences):
-    """The transformer on the stacked steps, cut again."""
+    """The output of the transformer for the concatenated steps, split again."""
     steps = clone(inner).fit_transform(np.concatenate(sequences))
     return np.split(steps, np.cumsum([len(x) for x in sequences])[:-1])
 
@@ -133,7 +129,7 @@ def assert_container_like(out, X):
 
 @pytest.mark.parametrize("inner", INNER.values(), ids=INNER)
 @pytest.mark.parametrize("make", SEQUENCES.values(), ids=SEQUENCES)
-def test_sequences_are_transformed_as_by_hand_and_come_back_as_they_came(make, inner):
+def test_sequences_are_transformed_as_by_hand_in_their_container(make, inner):
     X, sequences = make()
     transformer = StepTransformer(inner)
     out = transformer.fit_transform(X)
@@ -144,7 +140,7 @@ def test_sequences_are_transformed_as_by_hand_and_come_back_as_they_came(make, i
 
 
 @pytest.mark.parametrize("make", SEQUENCES.values(), ids=SEQUENCES)
-def test_inverse_transform_gives_the_sequences_back(make):
+def test_inverse_transform_restores_the_sequences(make):
     X, sequences = make()
     transformer = StepTransformer(PCA(n_components=2)).fit(X)
     back = transformer.inverse_transform(transformer.transform(X))
@@ -153,7 +149,7 @@ def test_inverse_transform_gives_the_sequences_back(make):
 
 
 @pytest.mark.parametrize("name", ["pandas frames", "polars frames"])
-def test_frames_come_back_as_frames_with_the_names_of_the_outputs(name):
+def test_frames_become_frames_with_the_names_of_the_outputs(name):
     X, _ = SEQUENCES[name]()
     for inner, names in {StandardScaler(): ["u", "v"], PCA(1): ["pca0"]}.items():
         transformer = StepTransformer(inner)
@@ -165,7 +161,7 @@ def test_frames_come_back_as_frames_with_the_names_of_the_outputs(name):
         assert transformer.feature_names_in_.tolist() == ["u", "v"]
 
 
-def test_frames_come_back_as_arrays_where_outputs_have_no_names():
+def test_frames_become_arrays_where_outputs_have_no_names():
     X = frames(pd.DataFrame)
     out = StepTransformer(FunctionTransformer(np.abs)).fit_transform(X)
     assert all(isinstance(x, np.ndarray) for x in out)
@@ -189,7 +185,7 @@ UNIVARIATE = {
 
 
 @pytest.mark.parametrize("make", UNIVARIATE.values(), ids=UNIVARIATE)
-def test_sequences_of_one_dimension_stay_so(make):
+def test_sequences_of_one_dimension_keep_it(make):
     X = [x[:, 0] for x in ragged()]
     transformer = StepTransformer(StandardScaler())
     out = transformer.fit_transform(make(X))
@@ -204,7 +200,7 @@ def test_series_keep_name_and_index():
         assert series.name == "p" and series.index.equals(x.index)
 
 
-def test_sequences_of_one_dimension_get_a_second_for_more_outputs():
+def test_sequences_of_one_dimension_get_two_for_more_outputs():
     X = [x[:, 0] for x in ragged()]
     out = StepTransformer(PolynomialFeatures(2)).fit_transform(X)
     assert_same(out, [np.stack([x**0, x, x**2], axis=1) for x in X])
@@ -236,7 +232,7 @@ def test_a_table_is_transformed_as_its_sequences(make, inner):
 
 
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
-def test_inverse_transform_gives_the_table_back(make):
+def test_inverse_transform_restores_the_table(make):
     X = make()
     transformer = StepTransformer(INNER["pipeline"], features_per_step=2)
     back = transformer.fit(X).inverse_transform(transformer.transform(X))
@@ -268,7 +264,7 @@ def test_names_of_the_outputs_of_a_table():
     ]
 
 
-def test_names_are_there_if_the_transformer_has_them():
+def test_names_exist_if_the_transformer_has_them():
     assert not hasattr(StepTransformer(FunctionTransformer()), "get_feature_names_out")
     with pytest.raises(NotFittedError):
         StepTransformer(StandardScaler()).get_feature_names_out()
@@ -296,7 +292,7 @@ def test_set_output_is_for_tables(make, library, frame):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize("make", SEQUENCES.values(), ids=SEQUENCES)
-def test_a_configured_output_leaves_sequences_alone(make, library):
+def test_a_configured_output_does_not_affect_sequences(make, library):
     X, sequences = make()
     transformer = StepTransformer(INNER["pipeline"]).set_output(transform=library)
     with config_context(transform_output=library):
@@ -305,7 +301,7 @@ def test_a_configured_output_leaves_sequences_alone(make, library):
     assert_container_like(out, X)
 
 
-def test_set_output_refuses_what_it_does_not_know():
+def test_set_output_refuses_unknown_containers():
     with pytest.raises(ValueError, match="'frame'"):
         StepTransformer(StandardScaler()).set_output(transform="frame")
 
@@ -337,7 +333,7 @@ def test_lists_of_polars_keep_their_type(dtype):
         assert StepTransformer(StandardScaler()).fit_transform(X).dtype == X.dtype
 
 
-def test_a_transformer_that_works_in_place_is_fitted_on_what_was_handed_in():
+def test_a_transformer_that_works_in_place_does_not_change_X():
     X = FLAT.copy()
     transformer = StepTransformer(StandardScaler(copy=False))
     expected = StepTransformer(StandardScaler()).fit_transform(X)
@@ -375,9 +371,9 @@ PER_STEP = [np.arange(T) for T in LENGTHS]
         (PER_STEP, np.concatenate(PER_STEP)),
         (as_sequences(PER_STEP), np.concatenate(PER_STEP)),
     ],
-    ids=["list", "Series", "many outputs", "a step", "a step, object"],
+    ids=["list", "Series", "many outputs", "per step", "per step, object"],
 )
-def test_targets_may_be_one_a_sequence_or_one_a_step(y, expected):
+def test_targets_are_one_per_sequence_or_one_per_step(y, expected):
     X = ragged()
     X[0][1] = np.nan
     fitted = StepTransformer(Recorder()).fit(X, y).transformer_
@@ -385,7 +381,7 @@ def test_targets_may_be_one_a_sequence_or_one_a_step(y, expected):
     assert_array_equal(fitted.X_, np.delete(np.concatenate(X), 1, axis=0))
 
 
-def test_targets_of_every_step_of_an_array():
+def test_targets_per_step_of_an_array():
     y = np.arange(12).reshape(4, 3)
     assert_array_equal(StepTransformer(Recorder()).fit(block(), y).transformer_.y_, y.ravel())
 
@@ -426,7 +422,7 @@ def test_partial_fit_learns_what_fit_does():
     assert_same(transformer.transform(ragged()), whole.transform(ragged()))
 
 
-def test_partial_fit_goes_on_from_fit_and_leaves_copies_alone():
+def test_partial_fit_continues_from_fit_and_does_not_change_copies():
     first, second = halves(ragged())
     transformer = StepTransformer(MinMaxScaler()).fit(first)
     before = transformer.transformer_
@@ -436,7 +432,7 @@ def test_partial_fit_goes_on_from_fit_and_leaves_copies_alone():
     assert before.data_min_ is low and transformer.transformer_ is not before
 
 
-def test_partial_fit_is_there_if_the_transformer_has_it():
+def test_partial_fit_exists_if_the_transformer_has_it():
     assert not hasattr(StepTransformer(PCA()), "partial_fit")
     inner = IncrementalPCA(n_components=1)
     out = StepTransformer(inner).partial_fit(ragged()).transform(ragged())
@@ -464,20 +460,20 @@ class Listener(Recorder):
         return super().fit(X, y, sample_weight)
 
 
-def test_metadata_of_sequences_become_those_of_steps():
+def test_metadata_per_sequence_become_metadata_per_step():
     X, weight, groups = ragged(), [2.0, 0.0, 1.0, 0.5], ["p", "q", "r", "s"]
     X[0][1] = np.nan
-    for given_, expected in (
+    for passed, expected in (
         (groups, list("pprrrrss")),
         ([np.arange(T) for T in LENGTHS], [0, 2, 0, 1, 2, 3, 0, 1]),
     ):
         transformer = StepTransformer(Listener())
-        inner = transformer.fit(X, None, weight, groups=given_, note="four").transformer_
+        inner = transformer.fit(X, None, weight, groups=passed, note="four").transformer_
         assert inner.groups_.tolist() == expected
         assert inner.note_ == "four"
 
 
-def test_metadata_for_a_step_of_a_pipeline_inside():
+def test_metadata_of_a_step_of_an_inner_pipeline():
     weight = [2.0, 0.0, 1.0, 0.5]
     transformer = StepTransformer(make_pipeline(StandardScaler(), PCA(1)))
     inner = transformer.fit(ragged(), standardscaler__sample_weight=weight).transformer_
@@ -499,8 +495,8 @@ def test_metadata_are_routed_through_pipelines_to_where_they_are_requested(wrap)
     weight = [2.0, 0.0, 1.0, 0.5]
     recorded = np.repeat([2.0, 1.0, 0.5], [3, 4, 2])
     with config_context(enable_metadata_routing=True):
-        asking = Listener().set_fit_request(sample_weight=True, groups=True)
-        transformer = StepTransformer(wrap(asking)).set_fit_request(sample_weight=True)
+        requesting = Listener().set_fit_request(sample_weight=True, groups=True)
+        transformer = StepTransformer(wrap(requesting)).set_fit_request(sample_weight=True)
         outer = make_pipeline(transformer, StepImputer())
         outer.fit(ragged(), sample_weight=weight, groups=list("pqrs"))
         inner = outer[0].transformer_
@@ -510,7 +506,7 @@ def test_metadata_are_routed_through_pipelines_to_where_they_are_requested(wrap)
         assert inner.groups_.tolist() == list("ppprrrrss")
 
 
-def test_routing_refuses_what_nobody_asked_for():
+def test_routing_refuses_what_is_not_requested():
     with config_context(enable_metadata_routing=True):
         assert hasattr(StepTransformer(StandardScaler()).fit(ragged()), "transformer_")
         with pytest.raises(UnsetMetadataPassedError, match="not explicitly set as requested"):
@@ -533,7 +529,7 @@ def test_supervision_and_sign_are_those_of_the_transformer():
 
 
 @pytest.mark.parametrize("inner", INNER.values(), ids=INNER)
-def test_absent_steps_are_neither_seen_nor_filled(inner):
+def test_absent_steps_are_not_passed_to_the_transformer_and_stay_nan(inner):
     X, expected = ragged(), by_hand(inner, ragged())
     transformer = StepTransformer(inner)
     for padded in (pad_sequences(X), list(pad_sequences(X))):
@@ -560,7 +556,7 @@ def test_nothing_but_absent_steps_can_be_transformed_but_not_learned_from():
         transformer.fit([np.full((2, 2), np.nan)])
 
 
-def test_a_step_that_is_partly_missing_is_for_the_transformer():
+def test_a_step_that_is_partly_missing_is_left_to_the_transformer():
     X = ragged()
     X[2][1, 0] = X[0][0] = np.nan
     with pytest.raises(ValueError, match="PCA does not accept missing values"):
@@ -579,7 +575,7 @@ def test_integers_beside_absent_steps_become_floats():
 # Errors ---------------------------------------------------------------------------------------
 
 
-def test_infinity_is_for_the_transformer():
+def test_infinity_is_left_to_the_transformer():
     X = ragged()
     X[1][0, 0] = np.inf
     with pytest.raises(ValueError, match="Input X contains infinity"):
@@ -588,7 +584,7 @@ def test_infinity_is_for_the_transformer():
 
 
 @pytest.mark.parametrize("inner", ["scaler", 3, None, RNNClassifier()])
-def test_what_is_no_transformer_is_refused(inner):
+def test_other_objects_than_transformers_are_refused(inner):
     message = "StepTransformer must be an object implementing 'fit' and 'transform'. Got {!r}"
     with pytest.raises(TypeError, match=re.escape(message.format(inner))):
         StepTransformer(inner).fit(ragged())
@@ -622,7 +618,7 @@ def test_the_kind_of_the_fit_is_kept():
         StepTransformer(PCA(), features_per_step=4).fit(FLAT)
 
 
-def test_inverse_transform_is_there_if_the_transformer_has_it():
+def test_inverse_transform_exists_if_the_transformer_has_it():
     assert not hasattr(StepTransformer(SplineTransformer()), "inverse_transform")
     with pytest.raises(NotFittedError):
         StepTransformer(StandardScaler()).inverse_transform(ragged())

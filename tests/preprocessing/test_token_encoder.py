@@ -1,4 +1,4 @@
-"""Codes are held against dictionaries and counters that are written out by hand."""
+"""Codes are compared with dictionaries and counters written by hand."""
 
 import pickle
 import re
@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import estimator_checks, get_tags
 
+from _factories import objects
 from skrnn import RNNClassifier, as_sequences, pad_sequences
 from skrnn.datasets import make_phonotactics
 from skrnn.preprocessing import StepTransformer, TokenEncoder
@@ -30,18 +31,14 @@ INDEX = ["p", "q", "r"]
 CODES = [[2, 3, 4, 1], [1], [4, 1, 2]]  # a, b, e, t
 
 
-def boxed(items):
-    return np.fromiter(items, object, len(items))
-
-
-# Name: the container of three texts.
+# By name: containers of three texts.
 OF_TEXTS = {
     "list": TEXTS,
     "tuple": tuple(TEXTS),
     "array": np.array(TEXTS),
-    "object": boxed(TEXTS),
+    "object": objects(TEXTS),
     "column": np.array(TEXTS)[:, None],
-    "object column": boxed(TEXTS)[:, None],
+    "object column": objects(TEXTS, (-1, 1)),
     "pandas Series": pd.Series(TEXTS, index=INDEX, name="s"),
     "pandas objects": pd.Series(TEXTS, index=INDEX, name="s", dtype=object),
     "pandas categories": pd.Series(TEXTS, index=INDEX, name="s", dtype="category"),
@@ -50,7 +47,7 @@ OF_TEXTS = {
     "polars column": pl.DataFrame({"s": TEXTS}),
 }
 LETTERS = [list(text) for text in TEXTS]
-# The same of three sequences of letters.
+# Containers of three sequences of letters.
 OF_TOKENS = {
     "lists": LETTERS,
     "tuples": tuple(map(tuple, LETTERS)),
@@ -58,8 +55,8 @@ OF_TOKENS = {
     "columns": [np.array(tokens, dtype=object)[:, None] for tokens in LETTERS],
     "pandas Series in a list": [pd.Series(tokens) for tokens in LETTERS],
     "polars Series in a list": [pl.Series(tokens) for tokens in LETTERS],
-    "object": boxed(LETTERS),
-    "object column": boxed(LETTERS)[:, None],
+    "object": objects(LETTERS),
+    "object column": objects(LETTERS, (-1, 1)),
     "pandas lists": pd.Series(LETTERS, index=INDEX, name="s"),
     "polars lists": pl.Series("s", LETTERS),
     "polars column": pl.DataFrame({"s": LETTERS}),
@@ -89,7 +86,7 @@ def assert_container_like(out, X):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("X", CONTAINERS.values(), ids=CONTAINERS)
-def test_tokens_become_codes_in_the_container_that_came_in(X, dtype):
+def test_tokens_become_codes_in_the_same_container(X, dtype):
     encoder = TokenEncoder(dtype=dtype)
     out = encoder.fit_transform(X)
     assert_container_like(out, X)
@@ -150,7 +147,7 @@ def test_unknown_tokens_share_code_zero():
         (iter, False, list("É A-1 b")),
     ],
 )
-def test_how_a_text_becomes_tokens(tokenizer, lowercase, expected):
+def test_how_a_text_is_split(tokenizer, lowercase, expected):
     encoder = TokenEncoder(tokenizer, lowercase=lowercase)
     assert encoder.inverse_transform(encoder.fit_transform(["É A-1 b"])) == [expected]
 
@@ -162,7 +159,7 @@ def test_words_are_those_of_count_vectorizer_and_words_of_one_letter():
     assert TokenEncoder("word").fit(texts).tokens_.tolist() == expected
 
 
-def test_tokens_of_sequences_are_left_as_they_are():
+def test_tokens_of_sequences_are_not_converted():
     assert TokenEncoder("word").fit([["The cat", "Sat"]]).tokens_.tolist() == ["Sat", "The cat"]
 
 
@@ -173,7 +170,7 @@ ANY_TEXTS = st.lists(st.text(min_size=1), min_size=1, max_size=8)
 
 
 @given(ANY_TEXTS, st.booleans())
-def test_inverse_of_transform_gives_the_characters_back(texts, lowercase):
+def test_inverse_transform_restores_the_characters(texts, lowercase):
     encoder = TokenEncoder(lowercase=lowercase)
     back = encoder.inverse_transform(encoder.fit_transform(texts))
     assert ["".join(tokens) for tokens in back] == [t.lower() if lowercase else t for t in texts]
@@ -205,7 +202,7 @@ def test_max_tokens_keeps_the_most_frequent(X, max_tokens):
 
 
 @given(SEQUENCES, st.one_of(st.integers(1, 6), st.floats(0.01, 0.5)))
-def test_min_frequency_keeps_what_one_hot_encoder_holds_frequent(X, min_frequency):
+def test_min_frequency_is_that_of_one_hot_encoder(X, min_frequency):
     column = np.concatenate(X)[:, None]
     one_hot = OneHotEncoder(min_frequency=min_frequency, handle_unknown="ignore").fit(column)
     infrequent = one_hot.infrequent_categories_[0]
@@ -226,10 +223,10 @@ def test_both_limits_hold():
     assert flat(codes) == [[1] * 4, [0] * 3, [0] * 2, [0]]
 
 
-# Back to tokens -------------------------------------------------------------------------------
+# Decoding -------------------------------------------------------------------------------------
 
 
-def test_what_is_padded_comes_back_without_padding():
+def test_padding_is_not_decoded():
     encoder = TokenEncoder()
     padded = pad_sequences(encoder.fit_transform(TEXTS))
     assert encoder.inverse_transform(padded) == LETTERS
@@ -243,15 +240,15 @@ def test_codes_may_be_integers_of_one_dimension():
 
 
 @pytest.mark.parametrize("code", [5, -1, 1.5, np.inf, -np.inf])
-def test_what_is_no_code_is_refused(code):
+def test_codes_out_of_range_are_refused(code):
     encoder = TokenEncoder().fit(TEXTS)
     with pytest.raises(ValueError, match=f"Sequence 1 has the code {code}, expected .* 0 to 4"):
         encoder.inverse_transform([[1.0], [2.0, code]])
 
 
 @pytest.mark.parametrize("x", [["a"], np.ones((2, 2)), np.ones((1, 1, 1)), [True], [1j]])
-def test_what_are_no_codes_is_refused(x):
-    with pytest.raises(ValueError, match=r"Sequence 1 has the shape .* codes as transform gives"):
+def test_arrays_that_are_not_codes_are_refused(x):
+    with pytest.raises(ValueError, match=r"Sequence 1 has the shape .* codes as from transform"):
         TokenEncoder().fit(TEXTS).inverse_transform([[1.0], x])
 
 
@@ -309,7 +306,7 @@ def test_missing_texts_of_a_column_are_named(missing):
         TokenEncoder().fit(pl.Series(["a", None]))
 
 
-def test_numbers_are_no_texts():
+def test_numbers_are_not_texts():
     for X in ([1, 2], np.array([1.0, 2.0]), np.ones((3, 1)), pd.Series([1, 2]), pl.Series([1])):
         with pytest.raises(ValueError, match=r"Sequence 0 is 1.*, neither a text"):
             TokenEncoder().fit(X)
@@ -320,13 +317,13 @@ def test_a_text_without_words_is_named():
         TokenEncoder("word").fit(["a b", "?!"])
 
 
-def test_texts_are_refused_where_there_is_no_tokenizer():
+def test_texts_are_refused_without_a_tokenizer():
     with pytest.raises(ValueError, match="Sequence 1 is the text 'ab', and tokenizer=None"):
         TokenEncoder(tokenizer=None).fit([["a"], "ab"])
 
 
-def test_tokens_have_to_be_hashed_and_sorted():
-    with pytest.raises(TypeError, match="Sequence 1 has tokens that cannot be hashed"):
+def test_tokens_must_be_hashable_and_sortable():
+    with pytest.raises(TypeError, match="Sequence 1 has tokens that are not hashable"):
         TokenEncoder().fit(["a", [["a"], ["b"]]])
     with pytest.raises(TypeError, match="of the types int, str: make all of them text"):
         TokenEncoder().fit([[1, "a"]])
@@ -379,7 +376,7 @@ def test_copies_are_the_encoder():
     assert flat(pickle.loads(pickle.dumps(encoder)).transform(TEXTS)) == [[2], [1], [3]]
 
 
-def test_a_configured_output_leaves_sequences_alone():
+def test_a_configured_output_does_not_affect_sequences():
     with config_context(transform_output="pandas"):
         assert flat(TokenEncoder().fit_transform(TEXTS)) == CODES
 
@@ -406,7 +403,7 @@ def test_in_a_search_over_a_pipeline_of_texts(make):
     assert len(search.predict(X)) == 60
 
 
-def test_tags_are_those_of_a_reader_of_texts():
+def test_tags_are_those_of_count_vectorizer():
     tags = get_tags(TokenEncoder())
     assert tags.input_tags == get_tags(CountVectorizer()).input_tags
     assert tags.transformer_tags.preserves_dtype == []  # `dtype` decides

@@ -1,4 +1,4 @@
-"""Windows are held against slices; values that count time show what reaches where."""
+"""Windows are compared with slices; values that count time show which steps reach where."""
 
 import pickle
 
@@ -111,7 +111,7 @@ def test_targets_are_the_columns_to_forecast(targets, columns, per_step):
     assert_array_equal(y, expected)
 
 
-def test_targets_of_steps_end_in_those_of_windows():
+def test_the_last_targets_per_step_are_those_of_windows():
     series = [clock(9, 2), clock(12, 2)]
     whole, steps = (make_windows(series, 4, 3, per_step=per_step) for per_step in (False, True))
     assert_array_equal(steps.y[:, -1], whole.y)
@@ -124,7 +124,7 @@ def test_float32_stays_float32():
     assert make_windows([ONE, ONE.astype(np.float32)], 2).X.dtype == np.float64
 
 
-def test_windows_of_one_series_share_memory_with_each_other_alone():
+def test_windows_of_one_series_share_memory_only_with_each_other():
     series = clock(100)
     X, y, _ = make_windows(series, 50, step=2)
     assert np.shares_memory(X[0], X[1])
@@ -134,12 +134,12 @@ def test_windows_of_one_series_share_memory_with_each_other_alone():
         X[0] = 0
 
 
-# What may leak --------------------------------------------------------------------------------
+# Leaks ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 5])
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_splits_in_order_of_time_need_the_gap_that_is_documented(horizon, step):
+def test_time_series_splits_need_the_documented_gap(horizon, step):
     X, y, _ = make_windows(clock(60), 4, horizon, step)
     y = y.reshape(len(y), -1)
     assert (X.max(axis=(1, 2)) < y.min(axis=1)).all()
@@ -179,7 +179,7 @@ def test_waves_can_be_forecast_and_noise_cannot():
 
 
 @learning
-def test_a_net_of_every_step_takes_them_and_goes_on():
+def test_a_net_with_outputs_per_step_learns_from_them_and_forecasts():
     series = np.sin(0.4 * np.arange(120))
     X, y, _ = make_windows(series[:-5], 10, per_step=True)
     net = RNNRegressor(readout="step", **NET).fit(X, y)
@@ -211,17 +211,17 @@ def test_numbers_out_of_range_are_named(name):
 
 
 @pytest.mark.parametrize("targets", [2, -3, "w", [0, "u"], [], 0.5])
-def test_targets_that_are_no_columns_are_refused(targets):
+def test_targets_that_are_not_columns_are_refused(targets):
     with pytest.raises(ValueError, match="must name columns from 0 to 1"):
         make_windows(ONE, 2, targets=targets)
 
 
-def test_names_are_told_where_there_are_some():
+def test_errors_list_the_names_of_columns():
     with pytest.raises(ValueError, match=r"targets='w' must name columns of \['u', 'v'\]"):
         make_windows(CONTAINERS["polars"], 2, targets="w")
 
 
-def test_what_are_no_series_is_refused():
+def test_other_data_than_series_are_refused():
     with pytest.raises(ValueError, match="Sequence 1 has steps of 1 features"):
         make_windows([clock(9, 2), clock(9)], 2)
     with pytest.raises(ValueError, match="Found 0 sample"):
@@ -234,7 +234,7 @@ def test_what_are_no_series_is_refused():
 
 
 @given(T=st.integers(1, 12), D=st.integers(1, 3), length=st.integers(1, 6))
-def test_a_row_gets_the_rows_before_it(T, D, length):
+def test_a_row_becomes_the_window_that_ends_with_it(T, D, length):
     X = clock(T, D)
     out = SlidingWindows(length).fit_transform(X)
     assert out.shape == (T, length, D)
@@ -257,7 +257,7 @@ def test_frames_have_their_names_checked(make):
             transformer.transform(make({"v": ONE[:, 0], "u": ONE[:, 1]}))
 
 
-def test_steps_that_are_absent_stay_so_and_float32_stays_float32():
+def test_absent_steps_stay_absent_and_float32_stays_float32():
     X = ONE.astype(np.float32)
     X[3] = np.nan
     out = SlidingWindows(2).fit_transform(X)
@@ -265,7 +265,7 @@ def test_steps_that_are_absent_stay_so_and_float32_stays_float32():
     assert_array_equal(out[3:5], [X[2:4], X[3:5]])
 
 
-def test_windows_and_rows_agree():
+def test_sliding_windows_are_those_of_make_windows():
     X, y, _ = make_windows(ONE, 3, targets=0)
     rows = SlidingWindows(3).fit_transform(ONE[:-1])
     assert_array_equal(rows[2:], X)
@@ -273,7 +273,7 @@ def test_windows_and_rows_agree():
 
 
 @learning
-def test_the_length_of_a_window_can_be_searched_for():
+def test_the_length_of_a_window_can_be_searched_over():
     rng = np.random.default_rng(0)
     x = rng.choice([-1.0, 1.0], size=(300, 1))
     y = np.roll(x[:, 0], 1)  # one step ago
@@ -295,8 +295,17 @@ def test_copies_are_the_transformer():
         SlidingWindows().transform(ONE)
 
 
+def test_a_fit_that_fails_changes_nothing():
+    transformer = SlidingWindows(2).fit(CONTAINERS["pandas"])
+    before = vars(transformer).copy()
+    for X in (ONE[None], [["a", "b"]], np.ones((0, 2))):
+        with pytest.raises(ValueError):
+            transformer.fit(X)
+    assert vars(transformer) == before
+
+
 @pytest.mark.parametrize("X", [ONE[None], [ONE], ONE[:, 0]])
-def test_what_is_no_table_is_refused(X):
+def test_other_data_than_tables_are_refused(X):
     with pytest.raises(ValueError, match=r"dim 3|2D array"):
         SlidingWindows().fit(X)
 
@@ -308,7 +317,7 @@ def test_check_estimator():
 
 
 class OfTables(SlidingWindows):
-    """As scikit-learn's checks see it where they make tables, whose rows have no order."""
+    """Tagged as accepting tables, so that scikit-learn runs its checks of them."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

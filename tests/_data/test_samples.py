@@ -1,0 +1,134 @@
+"""Samples: what belongs to what, and an order that depends on nothing the user chose."""
+
+import numpy as np
+import pytest
+
+from skrnn._data.samples import Samples
+from skrnn._data.sequences import Sequences
+
+
+def make(lengths, D=2):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(T, D)) for T in lengths]
+
+
+def batch(items):
+    return Sequences.stacked(np.concatenate(items), np.array([len(x) for x in items]))
+
+
+# targets and weights --------------------------------------------------------------------------
+
+
+def make_samples(*, per_step, n_outputs=1):
+    rng, sequences = np.random.default_rng(1), batch(make([3, 1, 4, 2]))
+    n = 10 if per_step else 4
+    weight = np.array([1.0, 0.0, 2.0, 0.0, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0])[:n]
+    return Samples(sequences, rng.normal(size=(n, n_outputs)), weight, per_step=per_step)
+
+
+def test_targets_are_taken_with_their_sequences():
+    samples = make_samples(per_step=False)._replace(groups=np.array([7, 8, 9, 7]))
+    taken = samples.take(np.array([2, 0]))
+    for i, own in enumerate((2, 0)):
+        np.testing.assert_array_equal(taken.sequences[i], samples.sequences[own])
+    np.testing.assert_array_equal(taken.targets, samples.targets[[2, 0]])
+    np.testing.assert_array_equal(taken.weight, samples.weight[[2, 0]])
+    assert taken.groups.tolist() == [9, 7]
+
+
+def test_targets_of_steps_are_taken_with_their_sequences():
+    samples = make_samples(per_step=True)
+    targets, weight = samples.take(np.array([2, 1])).flat()
+    np.testing.assert_array_equal(targets, samples.targets[[4, 5, 6, 7, 3]])
+    np.testing.assert_array_equal(weight, samples.weight[[4, 5, 6, 7, 3]])
+    assert samples.take(np.array([2, 1])).weights_of_sequences().tolist() == [1.5, 0.0]
+    lengths = samples.longest_first().sequences.lengths
+    assert lengths.tolist() == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_valid_are_targets_whose_weight_is_not_zero(per_step):
+    samples = make_samples(per_step=per_step)
+    targets, weight = samples.valid()
+    kept = samples.weight > 0
+    np.testing.assert_array_equal(targets, samples.targets[kept])
+    np.testing.assert_array_equal(weight, samples.weight[kept])
+
+
+def test_valid_goes_by_any_weight_of_several_outputs():
+    samples = make_samples(per_step=False, n_outputs=2)
+    weight = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_array_equal(samples._replace(weight=weight).valid()[1], weight[[0, 2]])
+
+
+def test_numbers_of_classes_stay_integers():
+    samples = make_samples(per_step=False).astype(np.dtype(np.float32))
+    assert samples.targets.dtype == samples.weight.dtype == np.float32
+    codes = samples._replace(targets=np.zeros((4, 1), int)).astype(np.dtype(np.float32))
+    assert codes.targets.dtype == int
+
+
+# canonical order ------------------------------------------------------------------------------
+
+
+def described(items, y, weight):
+    """What becomes of samples in canonical order: (sequence, target, weight)."""
+    samples = Samples(batch(items), y, weight).in_canonical_order()
+    return [
+        (sequence.tobytes(), tuple(target), w)
+        for sequence, target, w in zip(
+            samples.sequences, samples.targets, samples.weight, strict=True
+        )
+    ]
+
+
+def test_weights_of_steps_add_up_step_by_step():
+    items = make([3, 2])
+    items = [items[0], items[1], items[0].copy()]
+    y = [np.array([[0.0], [1.0], [0.0]]), np.array([[1.0], [1.0]])]
+    weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0, 3.0, 0.0, 0.0])
+    samples = Samples(batch(items), np.concatenate([y[0], y[1], y[0]]), weight, per_step=True)
+    merged = samples.in_canonical_order()
+    assert merged.sequences.lengths.tolist() == [2, 3]
+    targets, weights = merged.flat()
+    np.testing.assert_array_equal(targets, np.concatenate([y[1], y[0]]))
+    np.testing.assert_array_equal(weights, [1, 1, 4, 0, 2])
+
+
+@pytest.fixture
+def data():
+    items = make([3, 1, 3, 2, 2, 3])
+    items[2] = items[0].copy()  # the same sequence, another target
+    items[4] = items[3].copy()  # a sample that comes twice
+    y = np.array([[0.0], [1.0], [1.0], [2.0], [2.0], [0.0]])
+    return items, y, np.array([1.0, 2.0, 3.0, 1.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_samples_does_not_matter(data, seed):
+    items, y, weight = data
+    p = np.random.default_rng(seed).permutation(len(items))
+    assert described([items[i] for i in p], y[p], weight[p]) == described(*data)
+
+
+def test_a_sample_repeated_is_one_of_that_weight(data):
+    items, y, weight = data
+    repeats = np.repeat(np.arange(len(items)), weight.astype(int))
+    again = described([items[i] for i in repeats], y[repeats], np.ones(len(repeats)))
+    assert again == described(*data)
+
+
+def test_equal_samples_are_merged_and_their_weights_add_up(data):
+    items, _, weight = data
+    merged = {(sequence, target): w for sequence, target, w in described(*data)}
+    assert merged[items[3].tobytes(), (2.0,)] == 2
+    assert len(merged) == len(described(*data)) == 5
+    assert sum(merged.values()) == weight.sum()
+
+
+def test_samples_of_equal_sequence_and_other_target_are_not_merged(data):
+    items, _, _ = data
+    targets = {
+        target: w for sequence, target, w in described(*data) if sequence == items[0].tobytes()
+    }
+    assert targets == {(0.0,): 1, (1.0,): 3}
