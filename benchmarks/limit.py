@@ -23,11 +23,11 @@ from _common import (
 
 from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.blas import ProductSum
 from skrnn._nn.cells import CELLS
 from skrnn._nn.losses import LOSSES
 from skrnn._nn.network import Architecture, Network
-from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import computing
 
 SIZES = (32, 64, 128, 256)
@@ -43,7 +43,7 @@ def training_step(cell, H, B, dtype):
     batch = Sequences.stacked(steps, np.full(B, T))
     samples = Samples(batch, (np.arange(B) % N_CLASSES)[:, None], np.ones(B, dtype))
     loss = LOSSES["multinomial_log_loss"]()
-    learn = Workspace(network).loss_and_gradient
+    learn = TrainingWorkspace(network).loss_and_gradient
     return partial(learn, theta, np.empty_like(theta), samples, loss, total=B)
 
 

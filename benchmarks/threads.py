@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 import skrnn._parallel.shards as shards
+from skrnn._nn.cells import CELLS
 
 RULE = shards.COLUMNS_OF_SHARD, shards.PRODUCTS_OF_SHARD
 SHAPES = (  # n, T, D, H, batch
@@ -50,7 +51,7 @@ def timed(call, rule, args):
 
 
 def print_table(title, shapes, calls, args):
-    table = Table(title, "cell", "million per step", "shards", "cost", "gain")
+    table = Table(title, "cell", "million per step and gate", "shards", "cost", "gain")
     for shape in shapes:
         n, T, D, H, batch = shape
         X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
@@ -61,7 +62,7 @@ def print_table(title, shapes, calls, args):
             rule = (args.columns, 1) if args.overrule else RULE
             prepare(*rule, 2)
             n_shards = shards.n_shards(network, np.full(at_once, T))
-            products = at_once * network.n_products / 1e6
+            products = at_once * network.n_products / len(CELLS[cell].gates) / 1e6
             figures = timed(call, rule, args) if n_shards > 1 else ["", ""]
             table.print_row(", ".join(map(str, shape)), cell, f"{products:.3g}", n_shards, *figures)
 
@@ -86,7 +87,7 @@ def main():
     print_table("predict_proba: n, T, D, H, batch", shapes, predictions, args)
     print_machine(
         note=f"float32; shards of {RULE[0]} columns and {RULE[1] / 1e6:g} million multiplications "
-        "per step or more, twice as many with gates"
+        "per step and gate or more"
     )
 
 

@@ -19,6 +19,7 @@ LEVELS = (  # from the bottom up: a module imports from earlier lines only
     ("_nn.stack", "_nn.heads"),
     ("_nn.network",),
     ("_nn.workspace",),
+    ("_nn.backprop",),
     ("_parallel.shards",),
     ("_nn.streaming",),
     ("_estimators.parameters", "_estimators.targets"),

@@ -24,6 +24,7 @@ from _nn._nets import (
     make_net,
 )
 from skrnn._data.sequences import Segment
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.cells import CELLS, Block, Cell
 from skrnn._nn.initializers import identity
 from skrnn._nn.losses import (
@@ -34,7 +35,6 @@ from skrnn._nn.losses import (
 )
 from skrnn._nn.pooling import READOUTS, Readout
 from skrnn._nn.streaming import FittedNetwork
-from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import computing
 from skrnn._training.schedules import SCHEDULES, Schedule
 
@@ -489,7 +489,7 @@ def test_a_step_at_a_time_gives_the_outputs_of_every_prefix(cell, readout, initi
 def products_of(cell):
     """Products per step of the layers, as the loop over time finds them."""
     network, theta = make_net(cell, (4, 3), 1, np.random.default_rng(0), initial_state="learned")
-    space, x = Workspace(network), np.ones((5, 2, 3))
+    space, x = TrainingWorkspace(network), np.ones((5, 2, 3))
     space.pack(network.weights(theta))
     products = []
     for layer in space.stacks[0][1]:

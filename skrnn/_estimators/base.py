@@ -215,7 +215,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             parsed = inputs.parse(self, X, dtype)
         per_step = READOUTS[self.readout].per_step
         y = self._check_targets(step_targets(y, parsed.lengths, parsed.present) if per_step else y)
-        weight = scaled_to_one(self._parse_weight(sample_weight, parsed, len(y)))
+        weight = scaled_to_one(parse_weight(sample_weight, parsed, len(y), per_step))
         valid = np.flatnonzero(weight)
         targets = self._learn_targets(y[valid], learned and targets, classes)
         codes = targets.encode(y[valid])
@@ -228,18 +228,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs = inputs.with_categories(samples.sequences)
             samples = samples._replace(sequences=inputs.encode(samples.sequences))
         return samples.in_canonical_order() if self.shuffle else samples, inputs, targets
-
-    def _parse_weight(self, sample_weight: Any, parsed: ParsedInput, n_targets: int) -> Floats:
-        """Weight of each target."""
-        n = len(parsed.sequences)
-        if READOUTS[self.readout].per_step:
-            return check_step_weight(sample_weight, parsed.lengths, parsed.present)
-        if n_targets != n:
-            raise ValueError(
-                f"X has {n} sequences, but y has {n_targets} targets: found input variables with "
-                "inconsistent numbers of samples."
-            )
-        return check_sample_weight(sample_weight, n)
 
     def _parse_validation(
         self,
@@ -460,6 +448,19 @@ def raw_outputs(model: Model, parsed: ParsedInput) -> Rows:
             f"{largest:.3g}), or the weights are. Scale X as at fit; or fit again. {CALM}"
         )
     return raw
+
+
+def parse_weight(sample_weight: Any, parsed: ParsedInput, n_targets: int, per_step: bool) -> Floats:
+    """Weight of each target."""
+    n = len(parsed.sequences)
+    if per_step:
+        return check_step_weight(sample_weight, parsed.lengths, parsed.present)
+    if n_targets != n:
+        raise ValueError(
+            f"X has {n} sequences, but y has {n_targets} targets: found input variables with "
+            "inconsistent numbers of samples."
+        )
+    return check_sample_weight(sample_weight, n)
 
 
 def scaled_to_one(weight: Floats) -> Floats:

@@ -3,7 +3,6 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from skrnn._training.loops import NotFiniteError, Updater, minimize, train
 from skrnn._training.monitor import History, Monitor
 from skrnn._training.optimizers import OPTIMIZERS, Optimizer
 from skrnn._training.schedules import SCHEDULES, Schedule
-from skrnn._typing import Integers, Rows, Vector
+from skrnn._typing import Integers, Rows
 
 SAMPLES_AT_ONCE = 512  # of those whose loss L-BFGS-B asks for: bounds the memory
 
@@ -240,16 +239,6 @@ def _descend(
         order = rng.permutation(n) if params.shuffle and batch_size < n else np.arange(n)
         return _batches(params, model, samples, order, batch_size, rng)
 
-    def outputs(sequences: Sequences) -> Rows:
-        raw = model.network.outputs(sequences)
-        if not np.isfinite(raw).all():
-            raise NotFiniteError
-        return raw
-
-    def score(held_out: Samples, theta: Vector) -> float:
-        targets, weight = held_out.flat()
-        return model.targets.score_encoded(targets, outputs(held_out.sequences), weight)
-
     history = train(
         theta,
         epochs,
@@ -258,11 +247,23 @@ def _descend(
         EarlyStopping(params.tol, params.n_iter_no_change),
         max_iter=max_iter,
         monitor=monitor,
-        score=None if held_out is None else partial(score, held_out),
-        probe=lambda theta: outputs(samples.sequences.take(slice(batch_size))),
+        score=None if held_out is None else lambda theta: _score(model, held_out),
+        probe=lambda theta: _finite_outputs(model, samples.sequences.take(slice(batch_size))),
     )
     del lent
     return state._replace(optimizer=optimizer, schedule=schedule), history
+
+
+def _finite_outputs(model: Model, sequences: Sequences) -> Rows:
+    raw = model.network.outputs(sequences)
+    if not np.isfinite(raw).all():
+        raise NotFiniteError
+    return raw
+
+
+def _score(model: Model, held_out: Samples) -> float:
+    targets, weight = held_out.flat()
+    return model.targets.score_encoded(targets, _finite_outputs(model, held_out.sequences), weight)
 
 
 def _set_up(params: Any, kind: Any, before: Any, **shape: Any) -> Any:

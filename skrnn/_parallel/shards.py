@@ -10,28 +10,27 @@ from typing import NamedTuple
 import numpy as np
 
 from skrnn._data.samples import Samples
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.cells import CELLS
 from skrnn._nn.losses import Loss
 from skrnn._nn.network import Network, Noise
-from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import blas_guard
 from skrnn._parallel.threads import in_threads
 from skrnn._typing import Integers, Vector
 
-# A shard has at least so many columns, and so many multiplications of weights per step in the
-# smallest layer: then it is worth a thread where there is one, and costs one core 1 to 4 % where
-# there is not. Cells with gates make twice the calls. benchmarks/threads.py prints cost and gain.
+# A shard has at least so many columns, and so many multiplications of weights per step and gate
+# in the smallest layer: then it is worth a thread where there is one, and costs one core 1 to 4 %
+# where there is not, as benchmarks/threads.py shows.
 COLUMNS_OF_SHARD = 128
-PRODUCTS_OF_SHARD = 4_000_000
+PRODUCTS_OF_SHARD = 2_000_000
 MAX_SHARDS = 8
 
 
 def n_shards(network: Network, lengths: Integers) -> int:
     """How many shards sequences of these lengths are worth."""
-    has_gates = len(CELLS[network.architecture.cell].gates) > 1
-    products = PRODUCTS_OF_SHARD * (2 if has_gates else 1)
+    per_gate = network.n_products // len(CELLS[network.architecture.cell].gates)
     n_running = lengths.sum() / lengths.max()  # sequences per step, on average
-    affordable = int(n_running * network.n_products // products)
+    affordable = int(n_running * per_gate // PRODUCTS_OF_SHARD)
     return max(1, min(len(lengths) // COLUMNS_OF_SHARD, affordable, MAX_SHARDS))
 
 
@@ -49,13 +48,13 @@ class ShardedObjective:
     def __init__(self, network: Network, loss: Loss, *, bptt_steps: int | None, max_bytes: float):
         self.network, self.loss = network, loss
         self._bptt_steps, self._max_bytes = bptt_steps, max_bytes
-        self._workspaces = [Workspace(network)]
+        self._workspaces = [TrainingWorkspace(network)]
 
     def __call__(self, theta: Vector, gradient: Vector, batch: Batch) -> float:
         """Loss of a batch, divided by its total; its gradient is written."""
         n = n_shards(self.network, batch.samples.sequences.lengths)
         while len(self._workspaces) < n:
-            self._workspaces.append(Workspace(self.network))
+            self._workspaces.append(TrainingWorkspace(self.network))
         gradients = [gradient, *(np.empty_like(gradient) for _ in range(n - 1))]
         calls = [
             partial(self._learn, space, theta, d_theta, batch, slice(i, None, n), n)
@@ -68,7 +67,7 @@ class ShardedObjective:
 
     def _learn(
         self,
-        space: Workspace,
+        space: TrainingWorkspace,
         theta: Vector,
         gradient: Vector,
         batch: Batch,

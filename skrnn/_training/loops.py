@@ -215,16 +215,11 @@ def minimize(
         if interrupts.requested:
             raise _StoppedError(_interrupted(history))
 
+    settings = {"jac": True, "method": "L-BFGS-B", "callback": end_iteration}
     options = {"maxiter": max_iter, "gtol": tol, "maxfun": np.inf}
+    start = theta.astype(np.float64)
     try:
-        result = scipy.optimize.minimize(
-            penalized,
-            theta.astype(np.float64),
-            jac=True,
-            method="L-BFGS-B",
-            callback=end_iteration,
-            options=options,
-        )
+        result = scipy.optimize.minimize(penalized, start, **settings, options=options)
         if not history.losses:
             end_iteration(result.x)
         history.stopped = "max_iter" if result.status == 1 else "converged"

@@ -6,12 +6,12 @@ import numpy as np
 
 from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.cells import CELLS, Scratch
 from skrnn._nn.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, ClassificationLoss
 from skrnn._nn.network import Architecture, Network
 from skrnn._nn.pooling import READOUTS
 from skrnn._nn.streaming import FittedNetwork
-from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import computing
 
 D = 2
@@ -62,7 +62,7 @@ def make_net(cell, sizes, K, rng, dtype=np.float64, **options):
 
 def learn(network, theta, samples, loss="squared_error", *, space=None, **settings):
     """Loss and gradient."""
-    gradient, space = np.full_like(theta, np.nan), space or Workspace(network)
+    gradient, space = np.full_like(theta, np.nan), space or TrainingWorkspace(network)
     settings = {"total": 1.0} | settings
     with computing():
         value = space.loss_and_gradient(theta, gradient, samples, loss_of(loss), **settings)

@@ -5,9 +5,9 @@ import pytest
 
 from _nn._nets import loss_of, make_batch, make_net, make_samples, traced
 from skrnn._data.sequences import width_of
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.cells import CELLS
 from skrnn._nn.stack import BLOCK_BYTES
-from skrnn._nn.workspace import Workspace
 
 
 def make_stack(cell="gru", sizes=(4, 3)):
@@ -81,7 +81,7 @@ def test_cells_whose_states_may_overflow_have_no_padding():
 def test_numbers_kept_are_those_of_the_arrays(cell):
     """What a plan goes by is what is allocated, but for what a cell of one block shares."""
     network, _ = make_net(cell, (40, 30), 1, np.random.default_rng(0))
-    stack, space = network.stacks[0], Workspace(network)
+    stack, space = network.stacks[0], TrainingWorkspace(network)
     _, layers = space.stacks[0]
     for layer in layers:
         layer.begin(1000)
@@ -95,7 +95,7 @@ def test_gradients_take_the_memory_that_the_plan_goes_by(n):
     samples = make_samples(make_batch([200] * n, rng), "squared_error", 1, rng)
     stack = network.stacks[0]
     planned = kept_bytes(stack, stack.plan(samples.sequences))
-    space, gradient = Workspace(network), np.empty_like(theta)
+    space, gradient = TrainingWorkspace(network), np.empty_like(theta)
 
     def call():
         space.loss_and_gradient(theta, gradient, samples, loss_of("squared_error"), total=1.0)

@@ -25,12 +25,12 @@ from _nn._nets import (
     traced,
 )
 from skrnn._data.samples import Samples
+from skrnn._nn.backprop import TrainingWorkspace
 from skrnn._nn.cells import CELLS
 from skrnn._nn.losses import LOSSES
 from skrnn._nn.network import Architecture, Network
 from skrnn._nn.pooling import READOUTS
 from skrnn._nn.streaming import FittedNetwork
-from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import computing
 
 FACTORS = {
@@ -93,7 +93,7 @@ def test_working_memory_of_one_batch_does_not_leak_into_the_next(cell, bidirecti
     network, theta = make_net(cell, (4, 3), 1, rng, bidirectional=bidirectional)
     batches = [make_batch(rng.integers(1, 12, size=n), rng) for n in (40, 3, 17, 40, 1)]
     batches = [make_samples(batch, "squared_error", 1, rng) for batch in batches]
-    space = Workspace(network)
+    space = TrainingWorkspace(network)
     for samples in [*batches, *batches]:
         value, gradient = learn(network, theta, samples, space=space)
         expected, fresh = learn(Network(network.architecture), theta, samples)
@@ -106,7 +106,7 @@ def test_a_workspace_that_was_freed_gives_the_same_bits(bidirectional):
     rng = np.random.default_rng(3)
     network, theta = make_net("gru", (4, 3), 1, rng, bidirectional=bidirectional)
     samples, space = make_samples(make_batch([7, 4], rng), "squared_error", 1, rng), None
-    space = Workspace(network)
+    space = TrainingWorkspace(network)
     assert space.n_bytes == 0
     _, expected = learn(network, theta, samples, space=space)
     assert space.n_bytes > 0
@@ -283,7 +283,7 @@ def test_memory_of_the_outputs_grows_with_neither_rows_nor_steps(readout):
 
     def peak(lengths):
         network, theta = make_net("lstm", (8, 8), 1, rng, readout=readout)
-        sequences, space = make_batch(lengths, rng), Workspace(network)
+        sequences, space = make_batch(lengths, rng), TrainingWorkspace(network)
         with computing():
             space.pack(network.weights(theta))
             return traced(lambda: space.outputs(network.weights(theta), sequences))[1]
