@@ -48,7 +48,12 @@ def parse(parser, argv=None):
 
 def thread_counts():
     """Return the thread counts tried for a peer: one, and one per core."""
-    return sorted({1, os.cpu_count()})
+    return sorted({1, cores()})
+
+
+def cores():
+    """Return how many cores this process may use, which `taskset -c 0` makes one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 # Results --------------------------------------------------------------------------------------
@@ -82,7 +87,7 @@ def machine(*packages):
     models = [line.split(": ")[1] for line in lines if line.startswith("model name")]
     versions = ", ".join(f"{name} {_version(name)}" for name in (*ALWAYS, *packages))
     return (
-        f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores; "
+        f"{models[0] if models else platform.processor()}, {cores()} of {os.cpu_count()} cores; "
         f"Python {platform.python_version()}, {versions}"
     )
 

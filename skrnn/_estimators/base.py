@@ -29,7 +29,7 @@ from skrnn._estimators.targets import Targets
 from skrnn._estimators.training import CALM, Model, Start, TrainingState, fit_network, warn_of
 from skrnn._nn.pooling import READOUTS
 from skrnn._nn.streaming import moved
-from skrnn._parallel.host import computing, quiet
+from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._training.monitor import FitMonitor, History
 from skrnn._typing import Floats, Rows
 
@@ -179,9 +179,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             fitted = self._attributes(result.model) | {"_training": result.state}
             before = dict(vars(self)) if start else {}
             fitted |= histories(before, result.history, self.early_stopping, n_kept)
-            self.__dict__.update(fitted)
-            if "feature_names_in_" not in fitted:
-                self.__dict__.pop("feature_names_in_", None)
+            if interrupts.take():  # when all was learned
+                result.history.stopped = "interrupted"
+        self.__dict__.update(fitted)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return result.history
 
@@ -274,7 +276,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 "state has no format. Fit again."
             )
         plain = state.pop("_state")
-        model, training = from_plain(type(self).__name__, plain)
+        with computing():
+            model, training = from_plain(type(self).__name__, plain)
         fitted = {"_model": model, "_training": training}
         super().__setstate__(state | {k: v for k, v in fitted.items() if v is not None})
 

@@ -16,7 +16,7 @@ from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
 from skrnn._nn.pooling import READOUTS
-from skrnn._parallel.host import computing, quiet
+from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._typing import (
     CellName,
     Floats,
@@ -225,6 +225,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
                 )
             carry = network.carry_after(parsed.sequences)
             for _ in range(n_steps):
+                interrupts.check()
                 future.append(targets.values(network.read_out(carry)))
                 carry = network.step(future[-1].reshape(-1, D).T, carry)
         steps = np.stack(future, axis=1)

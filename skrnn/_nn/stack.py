@@ -175,8 +175,7 @@ class Stack:
         source: Input,
         states: States,
     ) -> States:
-        if interrupts.insisted:
-            raise KeyboardInterrupt
+        interrupts.check()
         x, after = source.read(segment), []
         for i, space in enumerate(layers):
             mask = source.masks[i - 1] if i else None

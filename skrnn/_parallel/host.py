@@ -105,7 +105,7 @@ class _Thread(threading.local):
     listens = False
 
 
-def _nobody() -> None:
+def _nobody() -> Any:
     """In place of a weak reference."""
 
 
@@ -177,6 +177,11 @@ class Interrupts:
         if noted and error is not KeyboardInterrupt:
             raise KeyboardInterrupt
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if the user insists on an end."""
+        if self.insisted:
+            raise KeyboardInterrupt
+
     def take(self) -> bool:
         """Whether an end was requested, which is hereby taken note of."""
         taken = self.requested
@@ -210,10 +215,10 @@ class computing:  # noqa: N801
     __slots__ = ("__weakref__", "_patient", "_takes_notes", "_ticket", "thread")
 
     def __init__(self, patient: bool = False):
-        self._patient = patient
+        self._patient, self.thread = patient, get_ident()
+        self._takes_notes, self._ticket = False, _nobody
 
     def __enter__(self) -> None:
-        self.thread = get_ident()
         self._takes_notes = interrupts.begin(self, self._patient)
         self._ticket = blas_guard.enter(self)
 

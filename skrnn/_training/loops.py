@@ -256,8 +256,7 @@ class PenalizedObjective:
         gradient = self._penalty * x
         self.value = 0.5 * float(gradient @ x)
         for batch in self._batches:
-            if interrupts.insisted:
-                raise KeyboardInterrupt
+            interrupts.check()
             share = batch.total / self._total
             self.value += share * float(self._objective(self._theta, self._part, batch))
             gradient += share * self._part
