@@ -105,7 +105,7 @@ class _Thread(threading.local):
     listens = False
 
 
-def _nobody() -> Any:
+def _nobody() -> None:
     """In place of a weak reference."""
 
 
@@ -216,7 +216,8 @@ class computing:  # noqa: N801
 
     def __init__(self, patient: bool = False):
         self._patient, self.thread = patient, get_ident()
-        self._takes_notes, self._ticket = False, _nobody
+        self._takes_notes = False
+        self._ticket: Any = None
 
     def __enter__(self) -> None:
         self._takes_notes = interrupts.begin(self, self._patient)
