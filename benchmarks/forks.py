@@ -167,7 +167,7 @@ def two_fits_of_one_object(rounds):
 def without_threads():
     """Whether a fit and a prediction have the same bits where no thread can be started."""
     X, y = make_data(256)
-    shards.PRODUCTS_OF_SHARD, shards.COLUMNS_OF_SHARD = 1, 16
+    shards.PRODUCTS_PER_SHARD, shards.COLUMNS_OF_SHARD = 1, 16
     start, started = threading.Thread.start, []
 
     def counted(thread):

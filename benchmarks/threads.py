@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 import skrnn._parallel.shards as shards
 from skrnn._nn.cells import CELLS
 
-RULE = shards.COLUMNS_OF_SHARD, shards.PRODUCTS_OF_SHARD
+RULE = shards.COLUMNS_OF_SHARD, shards.PRODUCTS_PER_SHARD
 SHAPES = (  # n, T, D, H, batch
     (256, 100, 8, 64, 128),
     (512, 100, 8, 64, 256),
@@ -33,7 +33,7 @@ QUICK_SHAPES = ((40, 5, 1, 8, 20),)
 
 
 def prepare(columns, products, n_threads):
-    shards.COLUMNS_OF_SHARD, shards.PRODUCTS_OF_SHARD = columns, products
+    shards.COLUMNS_OF_SHARD, shards.PRODUCTS_PER_SHARD = columns, products
     threadpool_limits(n_threads, user_api="blas")
 
 
@@ -57,22 +57,22 @@ def print_table(title, shapes, calls, args):
         X, y = np.random.default_rng(0).standard_normal((n, T, D), dtype=np.float32), labels(n)
         for cell in args.cells:
             net = classifier(cell, H, batch, 1).fit(X, y)
-            call, at_once = calls(net, X, y, batch)
+            call, at_once, inference = calls(net, X, y, batch)
             network = net._model.network.network
             rule = (args.columns, 1) if args.overrule else RULE
             prepare(*rule, 2)
-            n_shards = shards.n_shards(network, np.full(at_once, T))
+            n_shards = shards.n_shards(network, np.full(at_once, T), inference=inference)
             products = at_once * network.n_products / len(CELLS[cell].gates) / 1e6
             figures = timed(call, rule, args) if n_shards > 1 else ["", ""]
             table.print_row(", ".join(map(str, shape)), cell, f"{products:.3g}", n_shards, *figures)
 
 
 def fits(net, X, y, batch):
-    return partial(net.fit, X, y), batch
+    return partial(net.fit, X, y), batch, False
 
 
 def predictions(net, X, y, batch):
-    return partial(net.predict_proba, X), len(X)
+    return partial(net.predict_proba, X), len(X), True
 
 
 def main():
@@ -86,8 +86,8 @@ def main():
     print()
     print_table("predict_proba: n, T, D, H, batch", shapes, predictions, args)
     print_machine(
-        note=f"float32; shards of {RULE[0]} columns and {RULE[1] / 1e6:g} million multiplications "
-        "per step and gate or more"
+        note=f"float32; shards of {RULE[0]} columns or more, a further one per {RULE[1] / 1e6:g} "
+        "million multiplications per step and gate, half of them to predict"
     )
 
 

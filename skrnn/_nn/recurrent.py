@@ -52,9 +52,8 @@ class Recurrent:
     @property
     def n_products(self) -> int:
         """Multiplications of weights per step of one sequence."""
-        return sum(prod(p.shape) for p in self.parameters.values() if p.penalized) + (
-            len(self.cell.gates) * self.n_hidden
-        )
+        G, H = len(self.cell.gates), self.n_hidden
+        return G * H * (H * self.cell.is_recurrent() + 1 + self.n_in)
 
     @property
     def n_kept(self) -> int:

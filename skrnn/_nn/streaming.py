@@ -10,7 +10,7 @@ from skrnn._data.sequences import Sequences
 from skrnn._nn.network import Architecture, Network
 from skrnn._nn.workspace import Workspace
 from skrnn._parallel.host import blas_guard
-from skrnn._parallel.shards import n_shards
+from skrnn._parallel.shards import MAX_SHARDS, n_shards
 from skrnn._parallel.threads import in_threads
 from skrnn._typing import Columns, Floats, Rows, State, Vector, Weights
 
@@ -31,8 +31,8 @@ class Carry(NamedTuple):
 class FittedNetwork:
     """A network and its weights, for any number of threads at once.
 
-    A workspace with packed weights waits for the next call, as packing and fresh memory take as
-    long as a small prediction. While somebody holds views of the weights they may be written to at
+    Workspaces with packed weights wait for the next call, as packing and fresh memory take as long
+    as a small prediction. While somebody holds views of the weights they may be written to at
     any time, so that every call packs them anew.
     """
 
@@ -74,7 +74,7 @@ class FittedNetwork:
         return space
 
     def _give(self, space: Workspace) -> None:
-        if not self._idle:
+        if len(self._idle) < MAX_SHARDS:
             if space.n_bytes > BYTES_IDLE:
                 space.free()
             self._idle.append(space)
@@ -83,7 +83,7 @@ class FittedNetwork:
 
     def outputs(self, sequences: Sequences) -> Rows:
         """Raw outputs (n, K), per step with the readout "step"."""
-        network, n = self.network, n_shards(self.network, sequences.lengths)
+        network, n = self.network, n_shards(self.network, sequences.lengths, inference=True)
         if n == 1:
             return self._outputs(sequences)
         n_rows = sequences.lengths.sum() if network.per_step else len(sequences)
@@ -145,7 +145,7 @@ class FittedNetwork:
         for layer, state in zip(space.stacks[0][1], carry.layers, strict=True):
             layers.append(layer.step(x, state))
             x = layers[-1][0]
-        if not self._idle:
+        if len(self._idle) < MAX_SHARDS:
             self._idle.append(space)
         total = self.network.readout.fold(carry.total, x, carry.steps)
         return Carry(layers, total, carry.steps + 1)

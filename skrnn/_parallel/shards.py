@@ -18,19 +18,20 @@ from skrnn._parallel.host import blas_guard
 from skrnn._parallel.threads import in_threads
 from skrnn._typing import Integers, Vector
 
-# A shard has at least so many columns, and so many multiplications of weights per step and gate
-# in the smallest layer: then it is worth a thread where there is one, and costs one core 1 to 4 %
-# where there is not, as benchmarks/threads.py shows.
+# A further shard costs one core 4 % of the time of so many multiplications of weights per step and
+# gate in the smallest layer, half of them in inference, which has no backward pass. With so many it
+# is worth a thread, if it has some columns. benchmarks/threads.py prints cost and gain.
+PRODUCTS_PER_SHARD = 4_400_000
 COLUMNS_OF_SHARD = 128
-PRODUCTS_OF_SHARD = 2_000_000
 MAX_SHARDS = 8
 
 
-def n_shards(network: Network, lengths: Integers) -> int:
+def n_shards(network: Network, lengths: Integers, *, inference: bool = False) -> int:
     """How many shards sequences of these lengths are worth."""
-    per_gate = network.n_products // len(CELLS[network.architecture.cell].gates)
+    per_gate = network.n_products / len(CELLS[network.architecture.cell].gates)
     n_running = lengths.sum() / lengths.max()  # sequences per step, on average
-    affordable = int(n_running * per_gate // PRODUCTS_OF_SHARD)
+    products = PRODUCTS_PER_SHARD / 2 if inference else PRODUCTS_PER_SHARD
+    affordable = 1 + int(n_running * per_gate // products)
     return max(1, min(len(lengths) // COLUMNS_OF_SHARD, affordable, MAX_SHARDS))
 
 

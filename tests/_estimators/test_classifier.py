@@ -106,7 +106,7 @@ def test_balanced_labels_weigh_the_same_each_by_itself():
 def test_weights_of_labels_are_those_of_the_whole_in_parts(monkeypatch):
     params = {"class_weight": [{1: 3.0}, {0: 2.0}], "max_iter": 2, "batch_size": 60}
     whole = fitted(X, MULTILABEL, **params)
-    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_SHARD", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_PER_SHARD", 1)
     monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_SHARD", 16)
     assert_same_logits(fitted(X, MULTILABEL, **params), whole, rtol=1e-9, atol=1e-12)
 

@@ -14,7 +14,7 @@ T = 6
 
 def shard_everything(monkeypatch):
     """Batches of any size are worth shards."""
-    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_OF_SHARD", 1)
+    monkeypatch.setattr("skrnn._parallel.shards.PRODUCTS_PER_SHARD", 1)
     monkeypatch.setattr("skrnn._parallel.shards.COLUMNS_OF_SHARD", 16)
 
 
