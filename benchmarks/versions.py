@@ -45,7 +45,8 @@ def work():
         if params.pop("ragged", False):
             X = [x[:length] for x, length in zip(X, rng.integers(2, T + 1, n), strict=True)]
         sizes = {"hidden_layer_sizes": H, "batch_size": batch, "max_iter": 4, "tol": 0}
-        net = skrnn.RNNClassifier(cell, **sizes, **params, random_state=0).fit(X, y)
+        net = skrnn.RNNClassifier(cell, **sizes, **params, random_state=0)
+        net.fit(X, y) if n > 1 else net.fit(np.concatenate([X, X]), [0, 1])
         if what == "step":
             _, state = net.step(X[:, 0])
             return lambda: net.step(X[:, 0], state)
