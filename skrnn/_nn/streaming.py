@@ -157,12 +157,9 @@ class FittedNetwork:
 
     def to_user(self, carry: Carry) -> dict[str, Floats]:
         """A carry as arrays by name, one row per sequence."""
-        state = {
-            name: h.T
-            for names, layer in zip(self._state_names, carry.layers, strict=True)
-            for name, h in zip(names, layer, strict=True)
-        }
-        state["pooled"], state["steps"] = carry.total.T, carry.steps
+        arrays = [h for layer in carry.layers for h in layer] + [carry.total]
+        state = {name: h.T for name, h in zip(self._state_widths, arrays, strict=True)}
+        state["steps"] = carry.steps
         return state
 
     def from_user(self, state: dict[str, Floats] | None, n: int) -> Carry:
@@ -192,10 +189,10 @@ def _states_of(network: Network) -> tuple[list[list[str]], dict[str, int]]:
 def _require_state(state: Any, widths: dict[str, int], n: int) -> None:
     """Refuse all but `steps` (n,) and arrays (n, width) of these names and widths."""
     try:
-        n_rows = len(state["steps"])
-        fits = len(state) == len(widths) + 1 and state["steps"].shape == (n_rows,)
-        fits = fits and all(state[name].shape == (n_rows, H) for name, H in widths.items())
-    except (AttributeError, KeyError, TypeError, IndexError):
+        (n_rows,) = state["steps"].shape
+        shapes = [state[name].shape for name in widths]
+        fits = len(state) == 1 + len(shapes) and shapes == [(n_rows, H) for H in widths.values()]
+    except (AttributeError, KeyError, TypeError, IndexError, ValueError):
         fits = False
     if not fits:
         raise ValueError(
