@@ -15,7 +15,7 @@ from skrnn._nn.network import Network, Noise
 from skrnn._nn.stack import Input, Layers, Plan, Stack, States, Tape
 from skrnn._typing import Columns, Integers, Rows, State, Steps, Weights
 
-BLOCK_COLUMNS = 1500
+BLOCK_COLUMNS = 1500  # of a prediction at once: more gain nothing, and memory stays bounded
 
 Collect = Callable[[int, Segment, Steps], None]
 Planner = Callable[[Stack], Plan]

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.linalg import cython_blas  # noqa: F401  loads SciPy's own BLAS before a controller looks
 from threadpoolctl import ThreadpoolController
 
-SECONDS_TO_INSIST = 2.0
+SECONDS_TO_INSIST = 2.0  # between two Ctrl-C that mean: end the whole call
 
 
 class BlasGuard:

@@ -23,7 +23,7 @@ from skrnn._typing import Integers, Vector
 # is worth a thread, if it has some columns. benchmarks/threads.py prints cost and gain.
 PRODUCTS_PER_SHARD = 4_400_000
 COLUMNS_OF_SHARD = 128
-MAX_SHARDS = 8
+MAX_SHARDS = 8  # each has a gradient and a workspace of its own
 
 
 def n_shards(network: Network, lengths: Integers, *, inference: bool = False) -> int:
