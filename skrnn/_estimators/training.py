@@ -64,6 +64,19 @@ class Start(NamedTuple):
     state: TrainingState
 
 
+class Task(NamedTuple):
+    """What a solver needs; `before` is the state that it resumes from, if there is one."""
+
+    params: Any
+    model: Model
+    samples: Samples
+    held_out: Samples | None
+    state: TrainingState
+    before: TrainingState
+    max_iter: int
+    monitor: Monitor
+
+
 class Result(NamedTuple):
     """What training has come to."""
 
@@ -103,14 +116,12 @@ def fit_network(
         network.weights(theta)["b_o"][:] = targets.loss.start(*samples.valid(), targets.n_outputs)
     samples = samples.astype(network.dtype)
     model = Model(inputs, targets, FittedNetwork(network, theta))
-    solve = _minimize if params.solver == "lbfgs" else _descend
     state = TrainingState(rng, seed)
     before = start.state if start else state
+    task = Task(params, model, samples, held_out, state, before, max_iter, monitor(model))
     try:
         with quiet():
-            state, history = solve(
-                params, model, samples, held_out, state, before, max_iter, monitor(model)
-            )
+            state, history = _minimize(task) if params.solver == "lbfgs" else _descend(task)
     except NotFiniteError as error:
         raise ValueError(
             f"The loss or its gradient was not finite in epoch {error.args[0]}. {CALM}"
@@ -192,47 +203,33 @@ def _objective(params: Any, model: Model) -> ShardedObjective:
     )
 
 
-def _minimize(
-    params: Any,
-    model: Model,
-    samples: Samples,
-    held_out: Samples | None,
-    state: TrainingState,
-    before: TrainingState,
-    max_iter: int,
-    monitor: Monitor,
-) -> tuple[TrainingState, History]:
+def _minimize(task: Task) -> tuple[TrainingState, History]:
     """L-BFGS: every iteration takes all samples."""
+    params, model, samples = task.params, task.model, task.samples
     order = samples.sequences.longest_first()
     history = minimize(
         model.network.theta,
-        list(_batches(params, model, samples, order, SAMPLES_AT_ONCE, state.rng)),
+        list(_batches(params, model, samples, order, SAMPLES_AT_ONCE, task.state.rng)),
         _objective(params, model),
         model.network.network.penalty(params.alpha),
-        max_iter=max_iter,
+        max_iter=task.max_iter,
         tol=params.tol,
-        monitor=monitor,
+        monitor=task.monitor,
     )
-    return state, history
+    return task.state, history
 
 
-def _descend(
-    params: Any,
-    model: Model,
-    samples: Samples,
-    held_out: Samples | None,
-    state: TrainingState,
-    before: TrainingState,
-    max_iter: int,
-    monitor: Monitor,
-) -> tuple[TrainingState, History]:
+def _descend(task: Task) -> tuple[TrainingState, History]:
     """Gradient descent of some kind, batch by batch."""
-    network, theta, rng = model.network.network, model.network.theta, state.rng
+    params, model, samples, held_out = task.params, task.model, task.samples, task.held_out
+    network, theta, rng = model.network.network, model.network.theta, task.state.rng
     n = len(samples.sequences)
     batch_size = min(32 if params.batch_size == "auto" else params.batch_size, n)
     kind = OPTIMIZERS[params.solver]
-    optimizer = _set_up(params, kind, before.optimizer, n_weights=theta.size, dtype=theta.dtype)
-    schedule = _set_up(params, SCHEDULES[params.learning_rate], before.schedule)
+    optimizer = _set_up(
+        params, kind, task.before.optimizer, n_weights=theta.size, dtype=theta.dtype
+    )
+    schedule = _set_up(params, SCHEDULES[params.learning_rate], task.before.schedule)
     lent = model.network.weights()  # theta is written to all the time
 
     def epochs() -> Iterator[Batch]:
@@ -245,13 +242,13 @@ def _descend(
         _objective(params, model),
         Updater(optimizer, schedule, network.penalty(params.alpha), params.max_grad_norm),
         EarlyStopping(params.tol, params.n_iter_no_change),
-        max_iter=max_iter,
-        monitor=monitor,
+        max_iter=task.max_iter,
+        monitor=task.monitor,
         score=None if held_out is None else lambda theta: _score(model, held_out),
         probe=lambda theta: _finite_outputs(model, samples.sequences.take(slice(batch_size))),
     )
     del lent
-    return state._replace(optimizer=optimizer, schedule=schedule), history
+    return task.state._replace(optimizer=optimizer, schedule=schedule), history
 
 
 def _finite_outputs(model: Model, sequences: Sequences) -> Rows:
