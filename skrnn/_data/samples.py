@@ -8,6 +8,8 @@ import numpy as np
 from skrnn._data.sequences import Sequences, starts_of
 from skrnn._typing import Floats, Integers, Rows
 
+VALUES_AT_ONCE = 2**20  # of which sort keys are made: bounds the memory
+
 
 class Samples(NamedTuple):
     """Sequences, their targets (n, outputs) and weights (n,) or (n, outputs).
@@ -71,7 +73,7 @@ class Samples(NamedTuple):
                 self.sequences.lengths.tolist(),
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
-                self.sequences.of(sortable(self.sequences.values)).bytes(),
+                sort_keys(self.sequences),
                 [weight.tobytes() for weight in weights],
                 strict=True,
             )
@@ -85,13 +87,24 @@ class Samples(NamedTuple):
         return self._replace(weight=merged).take(order[np.unique(firsts)])
 
 
+def sort_keys(sequences: Sequences) -> list[bytes]:
+    """Bytes that sort as the values of the sequences do; of some sequences at a time."""
+    keys: list[bytes] = []
+    n_parts = 1 + sequences.values.size // VALUES_AT_ONCE
+    for idx in np.array_split(np.arange(len(sequences)), n_parts):
+        part = sequences.take(idx)
+        keys += Sequences.stacked(sortable(part.values[part.rows()]), part.lengths).bytes()
+    return keys
+
+
 def sortable(values: Rows) -> Any:
-    """Integers whose bytes sort as finite values do, the same for float32 and float64.
+    """Integers whose bytes sort as finite values do, in the same order for float32 and float64.
 
     The bits of a float, read as an integer, sort as its value does, if all are flipped of negative
     numbers, and of others the sign; most significant byte first. Adding 0 turns -0 into 0.
     """
-    bits = (values.astype(np.float64) + 0.0).view(np.uint64)
-    negative = (bits.view(np.int64) >> 63).view(np.uint64)  # all bits or none
-    bits ^= negative | np.uint64(1 << 63)
-    return bits.astype(">u8")
+    size = values.itemsize
+    bits = (values + values.dtype.type(0)).view(f"u{size}")
+    negative = (bits.view(f"i{size}") >> (8 * size - 1)).view(f"u{size}")  # all bits or none
+    bits ^= negative | bits.dtype.type(1 << (8 * size - 1))
+    return bits.astype(f">u{size}")
