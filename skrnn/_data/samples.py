@@ -8,7 +8,7 @@ import numpy as np
 from skrnn._data.sequences import Sequences, starts_of
 from skrnn._typing import Floats, Integers, Rows
 
-VALUES_AT_ONCE = 2**20  # of which sort keys are made: bounds the memory
+VALUES_AT_ONCE = 2**16  # of which sort keys are made: bounds the memory
 
 
 class Samples(NamedTuple):
@@ -90,8 +90,9 @@ class Samples(NamedTuple):
 def sort_keys(sequences: Sequences) -> list[bytes]:
     """Bytes that sort as the values of the sequences do; of some sequences at a time."""
     keys: list[bytes] = []
-    n_parts = 1 + sequences.values.size // VALUES_AT_ONCE
-    for idx in np.array_split(np.arange(len(sequences)), n_parts):
+    n = len(sequences)
+    n_parts = min(n, 1 + sequences.values.size // VALUES_AT_ONCE)
+    for idx in np.array_split(np.arange(n), n_parts):
         part = sequences.take(idx)
         keys += Sequences.stacked(sortable(part.values[part.rows()]), part.lengths).bytes()
     return keys

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skrnn._data.samples import Samples
+from skrnn._data.samples import Samples, sort_keys
 from skrnn._data.sequences import Sequences
 
 
@@ -132,3 +132,25 @@ def test_samples_of_equal_sequence_and_other_target_are_not_merged(data):
         target: w for sequence, target, w in described(*data) if sequence == items[0].tobytes()
     }
     assert targets == {(0.0,): 1, (1.0,): 3}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sort_keys_sort_as_values_do_however_many_are_made_at_once(dtype, monkeypatch):
+    rng = np.random.default_rng(5)
+    values = rng.standard_normal(300) * 10.0 ** rng.integers(-30, 30, 300)
+    values = np.concatenate([values, [0.0, 1.0, -1.0], [1e-40, -1e-40]]).astype(dtype)
+    sequences = Sequences.stacked(values[:, None], np.ones(len(values), dtype=int))
+    for at_once in (1, 7, 10**6):
+        monkeypatch.setattr("skrnn._data.samples.VALUES_AT_ONCE", at_once)
+        keys = sort_keys(sequences)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        np.testing.assert_array_equal(values[order], np.sort(values))
+    assert (
+        sort_keys(sequences.of(np.zeros_like(sequences.values)))[0]
+        == sort_keys(sequences.of(-np.zeros_like(sequences.values)))[0]
+    )
+
+
+def test_few_sequences_of_many_values_have_keys():
+    sequences = Sequences.stacked(np.ones((300_000, 1)), np.array([100_000, 200_000]))
+    assert [len(key) for key in sort_keys(sequences)] == [800_000, 1_600_000]
