@@ -39,6 +39,7 @@ class FittedNetwork:
     def __init__(self, network: Network, theta: Vector):
         self.network, self.theta = network, theta
         self._views = network.weights(theta)
+        self._one = np.ones((), network.dtype)  # a number costs a ufunc as much as its work
         self._idle: list[Workspace] = []
         self._version = object()  # of the weights, as far as we know
         self._lent: weakref.ref[Any] | None = None
@@ -148,7 +149,7 @@ class FittedNetwork:
         if len(self._idle) < MAX_SHARDS:
             self._idle.append(space)
         total = self.network.readout.fold(carry.total, x, carry.steps)
-        return Carry(layers, total, carry.steps + 1)
+        return Carry(layers, total, carry.steps + self._one)
 
     def read_out(self, carry: Carry) -> Rows:
         """Raw outputs (n, K) for what was seen so far."""
