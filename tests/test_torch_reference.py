@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from _factories import Silence
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
@@ -16,7 +17,6 @@ from skrnn._parallel.host import computing
 from skrnn._parallel.shards import Batch, ShardedObjective
 from skrnn._training.early_stopping import EarlyStopping
 from skrnn._training.loops import Updater, train
-from skrnn._training.monitor import Silence
 from skrnn._training.optimizers import Adam
 from skrnn._training.schedules import Schedule
 

@@ -41,6 +41,13 @@ class InputSchema(NamedTuple):
         return attributes
 
 
+def assign(estimator: Any, fitted: dict[str, Any]) -> None:
+    """Set all fitted attributes, and remove the names of an earlier fit if there are none now."""
+    estimator.__dict__.update(fitted)
+    if "feature_names_in_" not in fitted:
+        estimator.__dict__.pop("feature_names_in_", None)
+
+
 class ParsedInput(NamedTuple):
     """X as sequences; the lengths it was given in, and which of these steps are present.
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import CallbackSupportMixin, fit_context
-from skrnn._data.inputs import Inputs, ParsedInput, learn_inputs
+from skrnn._data.inputs import Inputs, ParsedInput, assign, learn_inputs
 from skrnn._data.samples import Samples
 from skrnn._data.validation import (
     check_groups,
@@ -181,9 +181,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             fitted |= histories(before, result.history, self.early_stopping, n_kept)
             if interrupts.take():  # when all was learned
                 result.history.stopped = "interrupted"
-        self.__dict__.update(fitted)
-        if "feature_names_in_" not in fitted:
-            self.__dict__.pop("feature_names_in_", None)
+        assign(self, fitted)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return result.history
 

@@ -1,6 +1,7 @@
 """Inference: a network with its weights, on whole sequences or one step at a time."""
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -76,9 +77,16 @@ class FittedNetwork:
 
     def _give(self, space: Workspace) -> None:
         if len(self._idle) < MAX_SHARDS:
-            if space.n_bytes > BYTES_IDLE:
-                space.free()
             self._idle.append(space)
+
+    def _run(self, function: Callable[[Workspace], Any]) -> Any:
+        """What a function of a workspace returns; large arrays do not wait for the next call."""
+        space = self._take()
+        result = function(space)
+        if space.n_bytes > BYTES_IDLE:
+            space.free()
+        self._give(space)
+        return result
 
     # Whole sequences --------------------------------------------------------------------------
 
@@ -100,17 +108,13 @@ class FittedNetwork:
         return out
 
     def _outputs(self, sequences: Sequences) -> Rows:
-        space = self._take()
-        out = space.outputs(self._views, sequences)
-        self._give(space)
-        return out
+        rows: Rows = self._run(lambda space: space.outputs(self._views, sequences))
+        return rows
 
     def hidden_states(self, sequences: Sequences) -> Rows:
         """States of the top layer after every step, sequence by sequence."""
-        space = self._take()
-        states = space.hidden_states(self._views, sequences)
-        self._give(space)
-        return states
+        rows: Rows = self._run(lambda space: space.hidden_states(self._views, sequences))
+        return rows
 
     def state_before(self) -> Rows:
         """State of the top layer before the first step, (1, H)."""
@@ -133,9 +137,7 @@ class FittedNetwork:
 
     def carry_after(self, sequences: Sequences) -> Carry:
         """What the sequences carry after all their steps."""
-        space = self._take()
-        layers, total = space.final_states(self._views, sequences)
-        self._give(space)
+        layers, total = self._run(lambda space: space.final_states(self._views, sequences))
         return Carry(layers, total, sequences.lengths.astype(self.network.dtype))
 
     def step(self, x: Columns, carry: Carry) -> Carry:
@@ -146,8 +148,7 @@ class FittedNetwork:
         for layer, state in zip(space.stacks[0][1], carry.layers, strict=True):
             layers.append(layer.step(x, state))
             x = layers[-1][0]
-        if len(self._idle) < MAX_SHARDS:
-            self._idle.append(space)
+        self._give(space)
         total = self.network.readout.fold(carry.total, x, carry.steps)
         return Carry(layers, total, carry.steps + self._one)
 

@@ -66,16 +66,6 @@ class FitMonitor:
         return bool(stops)
 
 
-class Silence:
-    """Reports nothing."""
-
-    def begin_epoch(self) -> None:
-        pass
-
-    def end_epoch(self, history: History, theta: Vector) -> bool:
-        return False
-
-
 def _line(history: History) -> str:
     line = f"Epoch {len(history.losses)}, loss = {history.losses[-1]:.8f}"
     if history.scores:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import require_no_infinity
-from skrnn._data.inputs import InputSchema, parse_steps
+from skrnn._data.inputs import InputSchema, assign, parse_steps
 from skrnn._data.sequences import Sequences, present_steps
 from skrnn._parallel.host import computing
 from skrnn._typing import Integers, Rows
@@ -65,7 +65,7 @@ class SequenceTransformer(Transformer):
         with computing():
             steps, lengths, schema = self._parse(X, None)
             learned = self._learn(steps, lengths)
-        self._assign(schema.attributes() | {"_schema": schema} | learned)
+        assign(self, schema.attributes() | {"_schema": schema} | learned)
         return self
 
     def transform(self, X: Any) -> Any:

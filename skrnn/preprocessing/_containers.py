@@ -37,12 +37,6 @@ class Transformer(TransformerMixin, BaseEstimator):
             state = state | {"_schema": InputSchema(**state["_schema"])}
         super().__setstate__(state)
 
-    def _assign(self, fitted: dict[str, Any]) -> None:
-        """Set all fitted attributes, and remove the names of an earlier fit if there are none."""
-        self.__dict__.update(fitted)
-        if "feature_names_in_" not in fitted:
-            self.__dict__.pop("feature_names_in_", None)
-
 
 def like_container(X: Any, parts: list[Any]) -> Any:
     """Sequences in a container like X: a list, a tuple, an object array, a Series or a frame."""

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import fit_context
 from skrnn._data.containers import items_of
+from skrnn._data.inputs import assign
 from skrnn._typing import Floats, Integers, Rows
 from skrnn.preprocessing._containers import Transformer
 
@@ -324,7 +325,7 @@ class SequencesFromLong(Transformer):
         _require_columns(known, [self.id, self.time])
         names = _features(known, self.columns, {self.id, self.time}, [], self.time_delta)
         features = np.fromiter(names, object, len(names))
-        self._assign({"feature_names_in_": features, "n_features_in_": len(names)})
+        assign(self, {"feature_names_in_": features, "n_features_in_": len(names)})
         return self
 
     def transform(self, X: Any) -> NDArray[np.object_]:

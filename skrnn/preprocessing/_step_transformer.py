@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import HasMethods, fit_context
 from skrnn._data.containers import items_of
-from skrnn._data.inputs import InputSchema, parse_steps
+from skrnn._data.inputs import InputSchema, assign, parse_steps
 from skrnn._data.sequences import present_steps
 from skrnn._data.validation import check_sample_weight
 from skrnn._parallel.host import computing
@@ -197,7 +197,7 @@ class StepTransformer(SequenceTransformer):
             getattr(inner, method)(steps[kept], *targets, **routed)
         n_outputs = _rows(inner.transform, steps[[kept.argmax()]]).shape[1]
         fitted = {"_schema": schema, "transformer_": inner, "_n_outputs": n_outputs}
-        self._assign(schema.attributes() | fitted)
+        assign(self, schema.attributes() | fitted)
         return self
 
     def get_metadata_routing(self) -> MetadataRouter:

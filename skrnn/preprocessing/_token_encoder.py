@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, Options, RealNotInt, StrOptions, fit_context
 from skrnn._data.containers import as_sequences, unwrap
+from skrnn._data.inputs import assign
 from skrnn._typing import Integers
 from skrnn.preprocessing._containers import Transformer, like_container
 
@@ -141,7 +142,7 @@ class TokenEncoder(Transformer):
         counts = Counter(chain.from_iterable(self._parse(X)))
         tokens = _most_frequent(_frequent(counts, self.min_frequency), self.max_tokens)
         known = np.fromiter(tokens, object, len(tokens))
-        self._assign({"tokens_": known, "n_tokens_": len(tokens) + 1})
+        assign(self, {"tokens_": known, "n_tokens_": len(tokens) + 1})
         return self
 
     def transform(self, X: Any) -> Any:

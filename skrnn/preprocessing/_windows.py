@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import kind_of, stack_items, unwrap
-from skrnn._data.inputs import InputSchema, parse_table
+from skrnn._data.inputs import InputSchema, assign, parse_table
 from skrnn._typing import Floats, Integers
 from skrnn.preprocessing._containers import Transformer
 
@@ -204,7 +204,7 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
         """
         table, names = parse_table(self, X, None)
         schema = InputSchema("tabular", table.shape[1], table.shape[1], names)
-        self._assign(schema.attributes() | {"_schema": schema})
+        assign(self, schema.attributes() | {"_schema": schema})
         return self
 
     def transform(self, X: Any) -> Floats:

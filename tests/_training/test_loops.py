@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from _factories import Silence
 from skrnn._parallel.host import computing, interrupts
 from skrnn._training.early_stopping import EarlyStopping
 from skrnn._training.loops import NotFiniteError, PenalizedObjective, Updater, minimize, train
-from skrnn._training.monitor import Silence
 from skrnn._training.optimizers import SGD
 from skrnn._training.schedules import SCHEDULES, Schedule
 
