@@ -4,7 +4,14 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, Options, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    Options,
+    RealNotInt,
+)
+from sklearn.utils._param_validation import StrOptions as _StrOptions
 
 try:
     from sklearn.callback import CallbackSupportMixin  # scikit-learn 1.9
@@ -29,6 +36,17 @@ except ImportError:
             return NoContext()
 
 
+class StrOptions(_StrOptions):
+    """The same, listed in the order in which they are given."""
+
+    def __init__(self, options: Any):
+        super().__init__(set(options))
+        self._in_order = list(options)
+
+    def __str__(self) -> str:
+        return f"a str among {{{', '.join(map(repr, self._in_order))}}}"
+
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -41,6 +59,7 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "Options",
     "RealNotInt",
     "StrOptions",

@@ -17,6 +17,7 @@ from skrnn._data.containers import (
     stack_table,
     unwrap,
 )
+from skrnn._data.scaling import Scaling
 from skrnn._data.sequences import Sequences, present_steps
 from skrnn._typing import Booleans, Floats, Integers, Rows
 
@@ -80,16 +81,41 @@ class ParsedInput(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What was learned of X: its schema, and the codes of its categorical features."""
+    """What was learned of X: its schema, the codes of its categorical features, their scaling.
+
+    `scaling` is None where features are read as they are.
+    """
 
     schema: InputSchema
     categorical: tuple[int, ...] = ()
     categories: list[Floats] | None = None
+    scaling: Scaling | None = None
 
     def parse(self, estimator: Any, X: Any, dtype: Any) -> ParsedInput:
-        """X of a later call, in the dtype of the net, its codes encoded."""
+        """X of a later call as the net reads it, in its dtype."""
+        parsed = self.parse_unscaled(estimator, X, dtype)
+        return parsed._replace(sequences=self.scaled(parsed.sequences))
+
+    def parse_unscaled(self, estimator: Any, X: Any, dtype: Any) -> ParsedInput:
+        """X of a later call in the dtype of the net, its codes encoded."""
         parsed, _, _ = _parse(estimator, X, self.schema, self.categorical, dtype)
         return parsed._replace(sequences=self.encode(parsed.sequences))
+
+    def scaled(self, sequences: Sequences) -> Sequences:
+        """Features in units of their spread."""
+        if self.scaling is None:
+            return sequences
+        return sequences.of(self.scaling.apply(sequences.values))
+
+    def with_scaling(self, sequences: Sequences, weight: Floats) -> "Inputs":
+        """Learn the spread of the features in the sequences to learn from."""
+        return self._replace(scaling=Scaling.learn(sequences, weight, self.categorical))
+
+    def named(self, features: list[int]) -> str:
+        """Features by name, where they have names."""
+        names = self.schema.names if self.schema.kind == "sequences" else None
+        which = [names[j] if names else j for j in features]
+        return f"Features {which} per step"
 
     def with_categories(self, sequences: Sequences) -> "Inputs":
         """Learn the codes of every categorical feature in the sequences to learn from."""
@@ -112,12 +138,12 @@ class Inputs(NamedTuple):
             steps[:, feature] = np.where(unknown, len(categories), idx)
         return steps
 
-    def encode_step(self, x: Rows) -> Rows:
-        """One step (n, D) of n sequences, its codes encoded."""
-        if not self.categorical:
-            return x
-        require_codes(x, np.ones(len(x), dtype=np.intp), self.categorical)
-        return self.encode_steps(x)
+    def read_step(self, x: Rows) -> Rows:
+        """One step (n, D) of n sequences as the net reads it."""
+        if self.categorical:
+            require_codes(x, np.ones(len(x), dtype=np.intp), self.categorical)
+            x = self.encode_steps(x)
+        return x if self.scaling is None else self.scaling.apply_to_few(x)
 
     def tables(self, embedding_dim: Any) -> tuple[tuple[int, int, int], ...]:
         """(feature, codes, dimension) of every embedding, one code more for those not known."""

@@ -15,7 +15,8 @@ class Samples(NamedTuple):
     """Sequences, their targets (n, outputs) and weights (n,) or (n, outputs).
 
     With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
-    `groups` (n,) are numbers, or None.
+    `groups` (n,) are numbers, or None. `rows` (n,) are the numbers that the user knows them by, if
+    any; for each such number, `merged_into` has the one that it was merged into.
     """
 
     sequences: Sequences
@@ -23,11 +24,22 @@ class Samples(NamedTuple):
     weight: Floats
     groups: Integers | None = None
     per_step: bool = False
+    rows: Integers | None = None
+    merged_into: Integers | None = None
+
+    def numbered(self) -> "Samples":
+        """The same, known by their present order."""
+        rows = np.arange(len(self.sequences))
+        return self._replace(rows=rows, merged_into=rows)
+
+    def users_rows(self) -> Integers:
+        """Numbers of all that these were given as, in the user's order; for numbered samples."""
+        assert self.rows is not None and self.merged_into is not None
+        return np.flatnonzero(np.isin(self.merged_into, self.rows))
 
     def take(self, idx: Any) -> "Samples":
-        taken = self._replace(sequences=self.sequences.take(idx))
-        if self.groups is not None:
-            taken = taken._replace(groups=self.groups[idx])
+        groups, rows = (None if of is None else of[idx] for of in (self.groups, self.rows))
+        taken = self._replace(sequences=self.sequences.take(idx), groups=groups, rows=rows)
         if self.per_step:
             return taken
         return taken._replace(targets=self.targets[idx], weight=self.weight[idx])
@@ -84,7 +96,12 @@ class Samples(NamedTuple):
         for i, first in zip(order, order[firsts], strict=True):
             if i != first:
                 weights[first] += weights[i]
-        return self._replace(weight=merged).take(order[np.unique(firsts)])
+        whole = self._replace(weight=merged)
+        if self.rows is not None and self.merged_into is not None:
+            merged_into = self.merged_into.copy()
+            merged_into[self.rows[order]] = self.rows[order[firsts]]
+            whole = whole._replace(merged_into=merged_into)
+        return whole.take(order[np.unique(firsts)])
 
 
 def sort_keys(sequences: Sequences) -> list[bytes]:

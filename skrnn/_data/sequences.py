@@ -110,6 +110,15 @@ class Sequences:
         """Other values of the same steps, row for row."""
         return Sequences(values, self.starts, self.lengths, self.stride)
 
+    def pieces(self, size: int) -> tuple["Sequences", Integers]:
+        """The same cut into pieces of at most `size` steps; and of which sequence each is."""
+        counts = -(-self.lengths // size)
+        of_sequence = np.repeat(np.arange(len(self)), counts)
+        first = size * (np.arange(len(of_sequence)) - starts_of(counts)[of_sequence])
+        starts = self.starts[of_sequence] + self.stride * first
+        lengths = np.minimum(size, self.lengths[of_sequence] - first)
+        return Sequences(self.values, starts, lengths, self.stride), of_sequence
+
     def rows(self) -> Integers:
         """Row numbers of all steps, sequence by sequence."""
         offsets = np.arange(self.lengths.sum()) - np.repeat(starts_of(self.lengths), self.lengths)

@@ -10,9 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
+from sklearn.metrics import check_scoring
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from skrnn._compat import CallbackSupportMixin, fit_context
+from skrnn._compat import CallbackSupportMixin, InvalidParameterError, fit_context
 from skrnn._data.inputs import Inputs, ParsedInput, assign, learn_inputs
 from skrnn._data.samples import Samples
 from skrnn._data.validation import (
@@ -23,10 +25,19 @@ from skrnn._data.validation import (
     require_valid_rows,
     step_targets,
 )
-from skrnn._estimators.parameters import check_combinations, constraints
+from skrnn._estimators.parameters import check_combinations, constraints, defaults, hint_of
 from skrnn._estimators.state import from_plain, to_plain
 from skrnn._estimators.targets import Targets
-from skrnn._estimators.training import CALM, Model, Start, TrainingState, fit_network, warn_of
+from skrnn._estimators.training import (
+    CALM,
+    Fit,
+    Model,
+    Result,
+    Start,
+    TrainingState,
+    fit_network,
+    warn_of,
+)
 from skrnn._nn.pooling import READOUTS
 from skrnn._nn.streaming import moved
 from skrnn._parallel.host import computing, interrupts, quiet
@@ -50,6 +61,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
     loss_curve_: list[float]
     best_loss_: float | None
     grad_norm_curve_: list[float]
+    early_stopping_: bool
+    stop_reason_: str
+    feature_mean_: np.ndarray | None
+    feature_scale_: np.ndarray | None
+    validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_epoch_: int | None
@@ -72,8 +88,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
 
     def _attributes(self, model: Model) -> dict[str, Any]:
         """Fitted attributes that a prediction needs."""
-        attributes = {"categories_": model.inputs.categories, "n_outputs_": model.targets.n_outputs}
-        return model.inputs.schema.attributes() | attributes | {"_model": model}
+        inputs, targets = model.inputs, model.targets
+        attributes = {"categories_": inputs.categories, "n_outputs_": targets.n_outputs}
+        scaling = inputs.scaling
+        attributes["feature_mean_"] = None if scaling is None else scaling.mean
+        attributes["feature_scale_"] = None if scaling is None else scaling.scale
+        return inputs.schema.attributes() | attributes | {"_model": model}
 
     # Fitting -----------------------------------------------------------------------------------
 
@@ -84,6 +104,13 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+    def _validate_params(self) -> None:
+        """As scikit-learn's, with a guess at what was meant."""
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(f"{error}{hint_of(self, str(error))}") from None
 
     @property
     def weights_(self) -> dict[str, np.ndarray]:
@@ -137,8 +164,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         start = self._start() if self.warm_start else None
         data = X, y, sample_weight
-        history = self._fit(data, start, self.max_iter, validation=validation, groups=groups)
-        warn_of(history, self.max_iter, stacklevel=3)
+        history = self._fit(data, start, validation=validation, groups=groups)
+        warn_of(history, self, stacklevel=3)
         return self
 
     def _start(self) -> Start | None:
@@ -157,43 +184,65 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         self,
         data: tuple[Any, Any, Any],
         start: Start | None,
-        max_iter: int,
         *,
         validation: dict[str, Any] | None = None,
         groups: Any = None,
         classes: Any = None,
-        n_kept: int | None = None,
+        once: bool = False,
     ) -> History:
-        """Parse, encode, train, assign: nothing is assigned if anything before fails."""
-        X, y, _ = data
+        """Parse, encode, train, assign: nothing is assigned if anything fails."""
+        validation = validation or {}
         check_combinations(self)
-        context = self._init_callback_context(max_subtasks=max_iter)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        check_validation(self, validation, groups)
+        context = self._init_callback_context(max_subtasks=1 if once else self.max_iter)
+        told = {"estimator": self, "X": data[0], "y": data[1], "metadata": metadata_of(data)}
+        context.call_on_fit_task_begin(**told)
         with computing(patient=True):
             learned = start and (start.model.inputs, start.model.targets)
             dtype = start and start.model.network.theta.dtype
             samples, inputs, targets = self._parse(data, learned, dtype, groups, classes)
-            held_out = self._parse_validation(validation or {}, samples, inputs, targets, groups)
-            monitor = partial(FitMonitor, self, context, X, y, self._attributes)
-            result = fit_network(self, samples, held_out, inputs, targets, start, max_iter, monitor)
+            held_out = self._parse_validation(validation, samples, inputs, targets)
+            monitor = partial(FitMonitor, context, told, self._attributes)
+            score = partial(self._score_by_scorer, data, validation)
+            fit = Fit(self, samples, held_out, inputs, targets, start, once, score, monitor)
+            result = fit_network(fit)
             fitted = self._attributes(result.model) | {"_training": result.state}
-            before = dict(vars(self)) if start else {}
-            fitted |= histories(before, result.history, self.early_stopping, n_kept)
+            fitted |= histories(dict(vars(self)) if start else {}, result, once)
             if interrupts.take():  # when all was learned
                 result.history.stopped = "interrupted"
-        assign(self, fitted)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        before = vars(self).copy()
+        assign(self, fitted | {"stop_reason_": result.history.stopped})
+        try:
+            context.call_on_fit_task_end(**told, reconstruction_attributes={})
+        except BaseException:
+            self.__dict__ = before
+            raise
         return result.history
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
+        if self.early_stopping is True:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True, as it sees no validation part: "
+                'set early_stopping=False or "auto".'
+            )
         self._validate_params()  # scikit-learn's decorator leaves it out once fitted
-        data = X, y, sample_weight
-        history = self._fit(data, self._start(), 1, classes=classes, n_kept=N_CALLS_KEPT)
+        history = self._fit((X, y, sample_weight), self._start(), classes=classes, once=True)
         if history.stopped != "max_iter":
-            warn_of(history, 1, stacklevel=4)
+            warn_of(history, self, stacklevel=4)
         return self
+
+    def _score_by_scorer(
+        self, data: tuple[Any, Any, Any], validation: dict[str, Any], model: Model, rows: Any
+    ) -> float:
+        """The score of a copy that holds the model, on the user's validation set or rows of X."""
+        twin = copy.copy(self)
+        assign(twin, self._attributes(model.snapshot()))
+        if rows is None:
+            X, y, weight = validation.values()
+        else:
+            X, y, weight = (of if of is None else _safe_indexing(of, rows) for of in data)
+        given = {} if weight is None else {"sample_weight": weight}
+        return float(check_scoring(self, self.scoring)(twin, X, y, **given))
 
     def _parse(
         self, data: tuple[Any, Any, Any], learned: Any, dtype: Any, groups: Any, classes: Any = None
@@ -212,7 +261,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             parsed, inputs = learn_inputs(self, X)
         else:
             inputs, targets = learned
-            parsed = inputs.parse(self, X, dtype)
+            parsed = inputs.parse_unscaled(self, X, dtype)
         per_step = READOUTS[self.readout].per_step
         y = self._check_targets(step_targets(y, parsed.lengths, parsed.present) if per_step else y)
         weight = scaled_to_one(parse_weight(sample_weight, parsed, len(y), per_step))
@@ -222,7 +271,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
         encoded[valid] = codes
         groups = None if groups is None else check_groups(groups, len(parsed.sequences))
-        samples = Samples(parsed.sequences, encoded, weight, groups, per_step)
+        samples = Samples(parsed.sequences, encoded, weight, groups, per_step).numbered()
         samples = samples.take(np.flatnonzero(samples.weights_of_sequences()))
         if learned is None:
             inputs = inputs.with_categories(samples.sequences)
@@ -230,30 +279,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         return samples.in_canonical_order() if self.shuffle else samples, inputs, targets
 
     def _parse_validation(
-        self,
-        validation: dict[str, Any],
-        samples: Samples,
-        inputs: Inputs,
-        targets: Targets,
-        groups: Any,
+        self, validation: dict[str, Any], samples: Samples, inputs: Inputs, targets: Targets
     ) -> Samples | None:
-        """What the user wants to score on, None if that is to be a part of the samples."""
-        given = [name for name, value in validation.items() if value is not None]
-        if not given:
+        """What the user wants to validate on, None if there is nothing."""
+        if validation.get("X_val") is None:
             return None
-        if validation["X_val"] is None or validation["y_val"] is None:
-            raise ValueError(f"{given[0]} was passed, but X_val and y_val go together: pass both.")
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val were passed, but early_stopping=False: set early_stopping=True to "
-                "stop by the score on them."
-            )
-        if groups is not None:
-            raise ValueError("groups choose what to hold out, but X_val was passed: leave one out.")
-        data = validation["X_val"], validation["y_val"], validation["sample_weight_val"]
         dtype = samples.sequences.values.dtype
         try:
-            return self._parse(data, (inputs, targets), dtype, None)[0]
+            return self._parse(tuple(validation.values()), (inputs, targets), dtype, None)[0]
         except ValueError as error:
             raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from None
 
@@ -277,7 +310,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         with computing():
             model, training = from_plain(type(self).__name__, plain)
         fitted = {"_model": model, "_training": training}
-        super().__setstate__(state | {k: v for k, v in fitted.items() if v is not None})
+        parameters = defaults(type(self))  # of those that are younger than the file
+        super().__setstate__(
+            parameters | state | {k: v for k, v in fitted.items() if v is not None}
+        )
 
     def compact(self) -> Self:
         """Copy for prediction only: without the optimiser's state and the curves of training.
@@ -381,11 +417,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         before = network.from_user(state, len(x))
         with computing(), quiet():
             if isfinite(np.vdot(x, x)) or np.isfinite(x).all():
-                after = network.step(inputs.encode_step(x).T, before)
+                after = network.step(inputs.read_step(x).T, before)
             else:
                 require_valid_rows(x)
                 moves = ~np.isnan(x[:, 0])
-                x = inputs.encode_step(np.where(moves[:, None], x, 0))
+                x = inputs.read_step(np.where(moves[:, None], x, 0))
                 after = moved(network.step(x.T, before), before, moves)
             raw = network.read_out(after)
             if not (isfinite(np.vdot(raw, raw)) or np.isfinite(raw).all()):
@@ -407,33 +443,57 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         return model
 
 
-CURVES = "loss_curve_", "grad_norm_curve_", "validation_scores_"
+CURVES = "loss_curve_", "grad_norm_curve_", "validation_loss_curve_", "validation_scores_"
 
 
-def histories(
-    before: dict[str, Any], history: History, early_stopping: bool, n_kept: int | None
-) -> dict[str, Any]:
+def histories(before: dict[str, Any], result: Result, once: bool) -> dict[str, Any]:
     """Fitted attributes that tell what happened, after those of the fit that is resumed.
 
-    Curves keep the last `n_kept` epochs, None for all; counts and optima are of all epochs.
+    After calls of `partial_fit` curves keep the last N_CALLS_KEPT; counts and optima are of all.
     """
-    new = history.losses, history.grad_norms, history.scores
+    history, kept = result.history, slice(-N_CALLS_KEPT if once else None, None)
+    new = history.losses, history.grad_norms, history.validation_losses, history.scores
     curves = {
-        name: [*(before.get(name) or []), *values][-n_kept if n_kept else None :]
+        name: [*(before.get(name) or []), *values][kept]
         for name, values in zip(CURVES, new, strict=True)
     }
-    n_before = before.get("n_iter_", 0)
-    best_loss = before.get("best_loss_")
+    n_before, best_loss = before.get("n_iter_", 0), before.get("best_loss_")
     losses = curves["loss_curve_"] if best_loss is None else [best_loss, *history.losses]
-    scores = curves["validation_scores_"]
-    return curves | {
-        "validation_scores_": scores if early_stopping else None,
-        "n_iter_": n_before + len(history.losses),
-        "loss_": history.losses[-1],
-        "best_loss_": None if early_stopping else min(losses),
-        "best_epoch_": history.best and n_before + history.best,
-        "best_validation_score_": max(scores) if early_stopping and scores else None,
-    }
+    best_epoch = history.best and n_before + history.best
+    if history.best == 0:  # no epoch was better than the start
+        best_epoch = before.get("best_epoch_") or n_before
+    validated = {name: curves[name] or None for name in CURVES[2:]}
+    return (
+        curves
+        | validated
+        | {
+            "n_iter_": n_before + len(history.losses),
+            "loss_": history.losses[-1],
+            "best_loss_": min(losses) if history.best is None else None,
+            "best_epoch_": best_epoch,
+            "best_validation_score_": history.best_score,
+            "early_stopping_": result.state.early_stopping,
+        }
+    )
+
+
+def check_validation(params: Any, validation: dict[str, Any], groups: Any) -> None:
+    """Refuse validation sets and groups that do not go together."""
+    given = [name for name, value in validation.items() if value is not None]
+    if given and (validation["X_val"] is None or validation["y_val"] is None):
+        raise ValueError(f"{given[0]} was passed, but X_val and y_val go together: pass both.")
+    if groups is not None and given:
+        raise ValueError("groups choose what to hold out, but X_val was passed: leave one out.")
+    if groups is not None and params.early_stopping is False:
+        raise ValueError(
+            "groups were passed, but early_stopping=False: they choose what is held out by "
+            "early_stopping=True. Set it, or leave groups out."
+        )
+
+
+def metadata_of(data: tuple[Any, Any, Any]) -> dict[str, Any]:
+    """What callbacks are told beside X and y."""
+    return {} if data[2] is None else {"sample_weight": data[2]}
 
 
 def raw_outputs(model: Model, parsed: ParsedInput) -> Rows:

@@ -1,6 +1,6 @@
 """RNNClassifier: labels, their weights and probabilities."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 
 from skrnn._compat import StrOptions, fit_context
 from skrnn._estimators.base import BaseRNN
-from skrnn._estimators.parameters import document, set_parameters, unavailable_with_lbfgs
+from skrnn._estimators.parameters import document, named, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import ClassTargets
 from skrnn._estimators.training import Model
 from skrnn._typing import (
@@ -69,6 +69,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     classes_: np.ndarray
 
+    @named
     def __init__(
         self,
         cell: CellName = "gru",
@@ -81,6 +82,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
+        standardize: bool = True,
         class_weight: dict[Any, float] | list[dict[Any, float]] | Literal["balanced"] | None = None,
         alpha: float = 0.0001,
         solver: SolverName = "adam",
@@ -98,8 +100,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         tol: float = 1e-4,
-        n_iter_no_change: int = 20,
-        early_stopping: bool = False,
+        n_iter_no_change: float = 20,
+        early_stopping: bool | Literal["auto"] = False,
+        scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,

@@ -2,11 +2,15 @@
 
 import inspect
 import textwrap
-from functools import update_wrapper
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import update_wrapper, wraps
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
-from skrnn._compat import Interval, Method, StrOptions
+import numpy as np
+
+from skrnn._compat import Interval, Method, Options, StrOptions
 from skrnn._nn.cells import CELLS
 from skrnn._nn.pooling import READOUTS
 from skrnn._training.optimizers import OPTIMIZERS
@@ -95,6 +99,17 @@ PARAMETERS = {
         """
         Features D per step where X is a table of two dimensions: its rows are then p / D steps of D
         features, time-major (`X3.reshape(n, T * D)`). None is 1. Sequences know their D.
+        """,
+    ),
+    "standardize": Parameter(
+        ["boolean"],
+        "bool",
+        """
+        Whether to standardise each feature per step, by mean and deviation over the training
+        sequences of its values clipped to their 0.5 % and 99.5 % quantiles; what is farther than 10
+        deviations from the mean is read as 10. A table of one feature per step has one mean and one
+        deviation. Categories are left as they are. Later calls of `partial_fit`, and warm starts,
+        keep those of the first.
         """,
     ),
     "alpha": Parameter(
@@ -222,31 +237,44 @@ PARAMETERS = {
         [Interval(Real, 0, None, closed="left")],
         "float",
         """
-        Minimum improvement of the loss, or of the validation score with `early_stopping`, that
-        counts as one. Solver "lbfgs" stops when no entry of the gradient is larger.
+        Minimum improvement of the loss, or with early stopping of the validation score, that counts
+        as one. Solver "lbfgs" stops when no entry of the gradient is larger.
         """,
     ),
     "n_iter_no_change": Parameter(
-        [Interval(Integral, 1, None, closed="left")],
-        "int",
+        [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "int or inf",
         """
-        Number of epochs without an improvement of more than `tol` after which training stops. Not
-        used by solver "lbfgs".
+        Number of epochs without an improvement of more than `tol` after which training stops;
+        `np.inf` is never. Not used by solver "lbfgs".
         """,
     ),
     "early_stopping": Parameter(
-        ["boolean"],
-        "bool",
+        ["boolean", StrOptions({"auto"})],
+        '"auto" or bool',
         """
-        Whether to hold out a part of the training data, stop when its score (accuracy or R^2) no
-        longer improves, and restore the weights of the best epoch.
+        Whether to hold out a validation part of the training data, stop when its score no longer
+        improves, and restore the weights of the best epoch. "auto" does so where `X_val` is passed
+        to `fit`, or there are enough different sequences: 1 000 for a classifier, 250 for a
+        regressor; and never with `partial_fit` and solver "lbfgs". With False, `X_val` is measured,
+        but stops nothing.
+        """,
+    ),
+    "scoring": Parameter(
+        [str, callable, None],
+        "str, callable or None",
+        """
+        Score on the validation part: "loss" is minus the loss, without the penalty; None is that
+        of `score`, accuracy or R^2; or the name of one of scikit-learn's scorers, or a scorer,
+        which is called with a copy of the estimator, and rows of X, y and sample_weight as they
+        were passed. For one target per step, see `skrnn.metrics.step_scorer`.
         """,
     ),
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],
         "float",
         """
-        Fraction of the training data to hold out with `early_stopping`, in (0, 1); stratified by
+        Fraction of the training data to hold out for early stopping, in (0, 1); stratified by
         class, or whole `groups` where `fit` gets them. With `shuffle=False` it is the last part, as
         for sequences in order of time. Not used where `fit` gets `X_val`.
         """,
@@ -270,7 +298,8 @@ PARAMETERS = {
         ["verbose"],
         "bool or int",
         """
-        Whether to print the loss of every epoch.
+        Whether to print a line per epoch: its loss, the validation loss, the gradient's norm, the
+        learning rate and the seconds it took.
         """,
     ),
 }
@@ -306,22 +335,33 @@ weights_ : dict of str to ndarray
 categories_ : list of ndarray, or None
     The codes of every categorical feature, sorted: `E_0[k]` is the vector of `categories_[0][k]`.
     None if there are no categorical features.
+feature_mean_, feature_scale_ : ndarray of shape (D,)
+    What features are standardised by: the weights are those of (x - mean) / scale. None with
+    `standardize=False`.
+stop_reason_ : str
+    Why training ended: "converged", "max_iter", "early_stopping", "callback", "interrupted" or
+    "diverged", where the weights of an earlier epoch were kept.
 loss_ : float
     Loss of the last epoch, averaged over its batches, the penalty included but for "adamw"; with
     "lbfgs" the loss at its end.
 loss_curve_ : list of float
     Loss of every epoch; after more than 1 000 calls of `partial_fit`, of the last 1 000.
 best_loss_ : float or None
-    Minimum loss of an epoch; None with `early_stopping`.
+    Minimum loss of an epoch; None with early stopping.
 grad_norm_curve_ : list of float
     L2 norm of the gradient before clipping, averaged over the batches of every epoch; with "lbfgs"
     the norm at its end. As long as `loss_curve_`.
+early_stopping_ : bool
+    Whether a validation part was held out or passed that decided when to stop.
+validation_loss_curve_ : list of float or None
+    Loss on the validation part after every epoch, in the units of `loss_`, without the penalty.
+    None if there is no validation part.
 validation_scores_ : list of float or None
-    Score on the validation part after every epoch, with `early_stopping`.
+    Score on the validation part after every epoch, by `scoring`; greater is better.
 best_validation_score_ : float or None
-    Maximum of `validation_scores_`; None without `early_stopping`.
+    Score on the validation part of the weights that were kept; None without early stopping.
 best_epoch_ : int or None
-    The epoch of the best validation score, from 1 on, whose weights were kept.
+    The epoch whose weights were kept, from 1 on; None without early stopping.
 """
 
 REFERENCES = """
@@ -353,6 +393,11 @@ def constraints() -> dict[str, Any]:
     return {name: parameter.constraints for name, parameter in PARAMETERS.items()}
 
 
+def defaults(cls: type) -> dict[str, Any]:
+    """The default of every parameter of a class."""
+    return {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+
+
 def document(cls: type[Estimator]) -> type[Estimator]:
     """Fill the shared parts into the docstring of a class."""
     signature = inspect.signature(cls).parameters
@@ -372,6 +417,56 @@ def document(cls: type[Estimator]) -> type[Estimator]:
     return cls
 
 
+# What the user may have meant -------------------------------------------------------------------
+
+ELSEWHERE = {  # names of other libraries
+    "clip_norm": "max_grad_norm",
+    "clipnorm": "max_grad_norm",
+    "epochs": "max_iter",
+    "hidden_dim": "hidden_layer_sizes",
+    "hidden_size": "hidden_layer_sizes",
+    "lr": "learning_rate_init",
+    "n_epochs": "max_iter",
+    "num_layers": "hidden_layer_sizes",
+    "optimizer": "solver",
+    "patience": "n_iter_no_change",
+    "units": "hidden_layer_sizes",
+    "weight_decay": "alpha",
+}
+
+
+def suggest(value: Any, options: Iterable[Any]) -> str:
+    """A question after an error, empty where nothing is like the value."""
+    known = {str(option).lower(): option for option in options}
+    close = get_close_matches(str(value).lower(), known, n=1)
+    return f" Did you mean {known[close[0]]!r}?" if close else ""
+
+
+def hint_of(params: Any, message: str) -> str:
+    """What to add to scikit-learn's message that a parameter is invalid."""
+    name = message.split("'")[1]
+    value = getattr(params, name, None)
+    if name == "learning_rate" and isinstance(value, Real):
+        return " Did you mean learning_rate_init? learning_rate is a schedule."
+    options = [c.options for c in params._parameter_constraints[name] if isinstance(c, StrOptions)]
+    return suggest(value, options[0]) if options and isinstance(value, str) else ""
+
+
+def named(init: Method) -> Method:
+    """Decorate an `__init__`: a parameter that there is not is answered by one that there is."""
+    names = [*inspect.signature(init).parameters][1:]
+
+    @wraps(init)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> None:
+        for name in kwargs.keys() - names:
+            meant = ELSEWHERE.get(name)
+            question = f" Did you mean {meant!r}?" if meant else suggest(name, names)
+            raise TypeError(f"{type(self).__name__} has no parameter {name!r}.{question}")
+        init(self, *args, **kwargs)
+
+    return checked  # type: ignore[return-value]
+
+
 def _as_text(default: Any) -> str:
     return f'"{default}"' if isinstance(default, str) else repr(default)
 
@@ -386,7 +481,7 @@ def set_parameters(estimator: Any, given: dict[str, Any]) -> None:
 # What excludes what ---------------------------------------------------------------------------
 
 VALID_WITH_LBFGS: dict[str, tuple[Any, ...]] = {
-    "early_stopping": (False,),
+    "early_stopping": (False, "auto"),
     "bptt_steps": (None,),
     "dropout": (0.0,),
     "initial_state": ("zeros", "learned"),

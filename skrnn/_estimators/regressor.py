@@ -1,6 +1,6 @@
 """RNNRegressor: the units of targets, and forecasts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -11,7 +11,7 @@ from sklearn.utils import check_scalar
 
 from skrnn._compat import Interval, StrOptions, fit_context
 from skrnn._estimators.base import BaseRNN
-from skrnn._estimators.parameters import document, set_parameters, unavailable_with_lbfgs
+from skrnn._estimators.parameters import document, named, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
@@ -84,6 +84,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
 
+    @named
     def __init__(
         self,
         cell: CellName = "gru",
@@ -96,6 +97,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         categorical_features: ArrayLike | None = None,
         embedding_dim: int | Sequence[int] = 16,
         features_per_step: int | None = None,
+        standardize: bool = True,
         loss: LossName = "squared_error",
         quantile: float | Sequence[float] = 0.5,
         alpha: float = 0.0001,
@@ -114,8 +116,9 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         tol: float = 1e-4,
-        n_iter_no_change: int = 20,
-        early_stopping: bool = False,
+        n_iter_no_change: float = 20,
+        early_stopping: bool | Literal["auto"] = False,
+        scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,

@@ -13,6 +13,7 @@ import sklearn
 from sklearn.exceptions import InconsistentVersionWarning
 
 from skrnn._data.inputs import Inputs, InputSchema
+from skrnn._data.scaling import Scaling
 from skrnn._estimators.targets import ClassTargets, RealTargets
 from skrnn._estimators.training import Model, TrainingState
 from skrnn._nn.network import Architecture, Network
@@ -21,8 +22,22 @@ from skrnn._training.optimizers import OPTIMIZERS
 from skrnn._training.schedules import SCHEDULES
 from skrnn._version import __version__
 
-FORMAT = 1
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from format n to n + 1
+FORMAT = 2
+
+
+def _to_2(state: dict[str, Any]) -> dict[str, Any]:
+    """Features were not standardised; early stopping went by its parameter."""
+    state = state.copy()
+    if "inputs" in state:
+        state["inputs"] = state["inputs"] | {"scaling": None}
+    if "training" in state:
+        stops = state["training"]["split_seed"] is not None
+        state["training"] = state["training"] | {"early_stopping": stops}
+    return state
+
+
+# from format n to n + 1
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
 TARGETS: dict[str, Any] = {"classes": ClassTargets, "numbers": RealTargets}
 
 
@@ -53,10 +68,11 @@ def to_plain(model: Model | None, training: TrainingState | None) -> dict[str, A
         "scikit-learn": sklearn.__version__,
     }
     if model is not None:
-        schema, *_ = model.inputs
+        schema, scaling = model.inputs.schema, model.inputs.scaling
         kind = next(name for name, cls in TARGETS.items() if isinstance(model.targets, cls))
         state |= {
-            "inputs": model.inputs._asdict() | {"schema": schema._asdict()},
+            "inputs": model.inputs._asdict()
+            | {"schema": schema._asdict(), "scaling": scaling and scaling._asdict()},
             "targets": {"kind_of_targets": kind} | model.targets._asdict(),
             "architecture": model.network.architecture._asdict(),
             "theta": model.network.theta,
@@ -65,6 +81,7 @@ def to_plain(model: Model | None, training: TrainingState | None) -> dict[str, A
         state["training"] = {
             "rng": training.rng.get_state(legacy=False),
             "split_seed": training.split_seed,
+            "early_stopping": training.early_stopping,
             "optimizer": _named(training.optimizer, OPTIMIZERS),
             "schedule": _named(training.schedule, SCHEDULES),
         }
@@ -102,6 +119,7 @@ def _model(state: dict[str, Any]) -> Model | None:
         return None
     inputs, targets = state["inputs"], state["targets"]
     schema = InputSchema(**_fields(InputSchema, inputs["schema"]))
+    scaling = inputs["scaling"] and Scaling(**_fields(Scaling, inputs["scaling"]))
     kind = TARGETS[targets["kind_of_targets"]]
     architecture = _fields(Architecture, state["architecture"])
     architecture["hidden_layer_sizes"] = tuple(architecture["hidden_layer_sizes"])
@@ -109,7 +127,7 @@ def _model(state: dict[str, Any]) -> Model | None:
     network = Network(Architecture(**architecture))
     theta = np.ascontiguousarray(state["theta"])
     return Model(
-        Inputs(schema, tuple(inputs["categorical"]), inputs["categories"]),
+        Inputs(schema, tuple(inputs["categorical"]), inputs["categories"], scaling),
         kind(**_fields(kind, targets)),
         FittedNetwork(network, theta.copy() if theta.base is not None else theta),
     )
@@ -130,6 +148,7 @@ def _training(state: dict[str, Any]) -> TrainingState | None:
         training["split_seed"],
         _restored(training["optimizer"], OPTIMIZERS),
         _restored(training["schedule"], SCHEDULES),
+        training["early_stopping"],
     )
 
 

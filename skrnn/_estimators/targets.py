@@ -92,26 +92,32 @@ class ClassTargets(NamedTuple):
             )
         return codes[:, None]
 
+    def with_units(self, samples: Samples) -> Self:
+        """The same: labels have no units."""
+        return self
+
     def prepare(
-        self, samples: Samples, dtype: np.dtype, class_weight: Any, first: bool
-    ) -> tuple[Self, Samples]:
-        """Targets as the loss takes them; weights by class, of mean 1."""
-        weight = samples.weight
+        self, samples: Samples, dtype: np.dtype, class_weight: Any, learned_from: Samples
+    ) -> Samples:
+        """Targets as the loss takes them; weights by class, of mean 1.
+
+        Balanced weights are those of the samples that are `learned_from`.
+        """
         if class_weight is not None:
-            weight = self._weigh_classes(samples, class_weight)
+            weight = self._weigh_classes(samples, class_weight, learned_from)
             if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
                 raise ValueError(
                     f"class_weight={class_weight!r} must give numbers >= 0, not all of them 0."
                 )
-        samples = samples._replace(weight=weight)
-        return self, samples._replace(
+            samples = samples._replace(weight=weight)
+        return samples._replace(
             targets=self.loss.encode(samples.targets, dtype),
-            weight=weight / samples.valid()[1].mean(),
+            weight=samples.weight / samples.valid()[1].mean(),
         )
 
-    def _weigh_classes(self, samples: Samples, class_weight: Any) -> Floats:
+    def _weigh_classes(self, samples: Samples, class_weight: Any, learned_from: Samples) -> Floats:
         """Weights times those of the classes; for multilabel a column per label."""
-        targets, weight = samples.valid()
+        targets, weight = learned_from.valid()
         columns = [
             samples.weight * self._factors(factors, own, weight)[codes]
             for factors, own, codes in zip(
@@ -143,8 +149,8 @@ class ClassTargets(NamedTuple):
             return totals.sum() / np.count_nonzero(totals) / np.where(totals > 0, totals, 1)
         return compute_class_weight(class_weight, classes=labels, y=labels[codes])
 
-    def strata(self, targets: Rows) -> Rows | None:
-        """What the validation part is stratified by."""
+    def strata(self, targets: Rows) -> Any:
+        """What the validation part is stratified by: numbers of classes."""
         return None if self.is_multilabel else targets[:, 0]
 
     def labels(self, raw: Rows) -> Any:
@@ -232,18 +238,24 @@ class RealTargets(NamedTuple):
             )
         return y.reshape(len(y), -1)
 
+    def with_units(self, samples: Samples) -> Self:
+        """Learn shift and scale, from the samples to learn from."""
+        targets, weight = samples.valid()
+        shift, scale = self.loss.units(targets, weight / weight.mean())
+        return self._replace(shift=shift, scale=scale)
+
     def prepare(
-        self, samples: Samples, dtype: np.dtype, class_weight: None, first: bool
-    ) -> tuple[Self, Samples]:
-        """Targets in the units of the loss, those of the first fit; weights of mean 1."""
-        samples = samples._replace(weight=samples.weight / samples.valid()[1].mean())
-        shift, scale = self.loss.units(*samples.valid()) if first else (self.shift, self.scale)
+        self, samples: Samples, dtype: np.dtype, class_weight: None, learned_from: Samples
+    ) -> Samples:
+        """Targets in the units of the loss; weights of mean 1."""
         if np.abs(samples.targets).max() > np.finfo(dtype).max:
             raise ValueError(
                 f"The targets y are too large for {dtype}, the dtype of X: scale them."
             )
-        samples = samples._replace(targets=(samples.targets - shift) / scale)
-        return self._replace(shift=shift, scale=scale), samples
+        return samples._replace(
+            targets=(samples.targets - self.shift) / self.scale,
+            weight=samples.weight / samples.valid()[1].mean(),
+        )
 
     def strata(self, targets: Rows) -> None:
         """Nothing: the validation part is drawn from all alike."""

@@ -8,23 +8,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from skrnn._data.inputs import Inputs, check_integers
 from skrnn._data.samples import Samples
 from skrnn._data.sequences import Sequences
 from skrnn._estimators.targets import Targets
+from skrnn._estimators.validation import N_TO_HOLD_OUT, mean_loss, split, yardstick_of
 from skrnn._nn.network import Architecture, Network
 from skrnn._nn.streaming import FittedNetwork
 from skrnn._parallel.host import quiet
 from skrnn._parallel.shards import Batch, ShardedObjective
 from skrnn._training.early_stopping import EarlyStopping
-from skrnn._training.loops import NotFiniteError, Updater, minimize, train
+from skrnn._training.health import USELESS, Yardstick, falls, verdict_on
+from skrnn._training.loops import (
+    DivergedError,
+    NotFiniteError,
+    Trainer,
+    Updater,
+    Validation,
+    minimize,
+)
 from skrnn._training.monitor import History, Monitor
 from skrnn._training.optimizers import OPTIMIZERS, Optimizer
 from skrnn._training.schedules import SCHEDULES, Schedule
-from skrnn._typing import Integers, Rows
+from skrnn._typing import Floats, Integers, Rows, Vector
 
 SAMPLES_AT_ONCE = 512  # of those whose loss L-BFGS-B asks for: bounds the memory
 
@@ -55,6 +63,7 @@ class TrainingState(NamedTuple):
     split_seed: int | None = None
     optimizer: Optimizer | None = None
     schedule: Schedule | None = None
+    early_stopping: bool = False
 
 
 class Start(NamedTuple):
@@ -64,15 +73,51 @@ class Start(NamedTuple):
     state: TrainingState
 
 
+class Fit(NamedTuple):
+    """What is to be fitted to what.
+
+    `params` has the parameters of the estimator. `held_out` are samples to validate on, None if
+    they are to be a part of the samples, or there are to be none. Training resumes from `start`, if
+    there is one; `once` is a call of `partial_fit`. `score(model, rows)` scores on these rows of
+    the user's data, or on the user's validation set for None.
+    """
+
+    params: Any
+    samples: Samples
+    held_out: Samples | None
+    inputs: Inputs
+    targets: Targets
+    start: Start | None
+    once: bool
+    score: Callable[[Model, Integers | None], float]
+    monitor: Callable[[Model], Monitor]
+
+    @property
+    def max_iter(self) -> int:
+        return 1 if self.once else self.params.max_iter
+
+    def stops_early(self) -> bool:
+        """Whether a validation part decides when to stop."""
+        option = self.params.early_stopping
+        if self.once or option != "auto":
+            return bool(option) and not self.once
+        if self.params.solver == "lbfgs" or self.held_out is not None:
+            return self.params.solver != "lbfgs"
+        if self.start is not None:
+            return self.start.state.early_stopping
+        return len(self.samples.sequences) >= N_TO_HOLD_OUT[type(self.targets)]
+
+
 class Task(NamedTuple):
     """What a solver needs; `before` is the state that it resumes from, if there is one."""
 
     params: Any
     model: Model
     samples: Samples
-    held_out: Samples | None
+    yardstick: Yardstick
+    validation: Validation | None
     state: TrainingState
-    before: TrainingState
+    before: TrainingState | None
     max_iter: int
     monitor: Monitor
 
@@ -85,63 +130,123 @@ class Result(NamedTuple):
     history: History
 
 
-def fit_network(
-    params: Any,
-    samples: Samples,
-    held_out: Samples | None,
-    inputs: Inputs,
-    targets: Targets,
-    start: Start | None,
-    max_iter: int,
-    monitor: Callable[[Model], Monitor],
-) -> Result:
-    """Train for at most max_iter epochs, from `start` or from new weights.
-
-    `params` has the parameters of the estimator; `held_out` are samples to score on, None if these
-    are to be a part of the samples.
-    """
-    rng = copy.deepcopy(start.state.rng) if start else check_random_state(params.random_state)
-    network = Network(_architecture(params, samples, inputs, targets))
-    if start is not None:
-        _require_same(network.architecture, start.model.network.architecture)
-    theta = start.model.network.theta.copy() if start else network.initialize(rng)
-    seed = start.state.split_seed if start else None
-    if params.early_stopping and held_out is None:
-        seed = rng.randint(np.iinfo(np.int32).max) if seed is None else seed
-        samples, held_out = _split(params, samples, targets, seed)
-    targets, samples = targets.prepare(
-        samples, network.dtype, getattr(params, "class_weight", None), start is None
-    )
-    if start is None:
-        network.weights(theta)["b_o"][:] = targets.loss.start(*samples.valid(), targets.n_outputs)
+def fit_network(fit: Fit) -> Result:
+    """Train from `fit.start`, or from new weights."""
+    network, theta, state = _begin(fit)
+    part, held_out, state = _divide(fit, state)
+    model = Model(fit.inputs, fit.targets, FittedNetwork(network, theta))
+    if fit.start is None:
+        model = _learn_units(fit.params, model, part)
+    samples = _prepared(fit.params, model, part, part)
+    constant = model.targets.loss.start(*samples.valid(), model.targets.n_outputs)
+    if fit.start is None:
+        network.weights(theta)["b_o"][:] = constant
     samples = samples.astype(network.dtype)
-    model = Model(inputs, targets, FittedNetwork(network, theta))
-    state = TrainingState(rng, seed)
-    before = start.state if start else state
-    task = Task(params, model, samples, held_out, state, before, max_iter, monitor(model))
+    yardstick, validation = Yardstick(np.inf), None
+    if not fit.once:
+        yardstick = yardstick_of(model.targets.loss, samples, constant)
+    if held_out is not None:
+        validation = _validation(fit, model, held_out, part, constant, state)
+    before = fit.start and fit.start.state
+    arguments = model, samples, yardstick, validation, state, before, fit.max_iter
+    task = Task(fit.params, *arguments, fit.monitor(model))
+    lent = model.network.weights()  # theta is written to all the time
     try:
         with quiet():
-            state, history = _minimize(task) if params.solver == "lbfgs" else _descend(task)
-    except NotFiniteError as error:
-        raise ValueError(
-            f"The loss or its gradient was not finite in epoch {error.args[0]}. {CALM}"
-        ) from None
-    return Result(model, state._replace(rng=copy.deepcopy(rng)), history)
+            solve = _minimize if fit.params.solver == "lbfgs" else _descend
+            state, history = solve(task)
+    except DivergedError as error:
+        raise ValueError(_diverged(*error.args)) from None
+    del lent
+    return Result(model, state._replace(rng=copy.deepcopy(state.rng)), history)
 
 
-def _architecture(params: Any, samples: Samples, inputs: Inputs, targets: Targets) -> Architecture:
+def _begin(fit: Fit) -> tuple[Network, Vector, TrainingState]:
+    """The network, its weights and the state before training."""
+    start = fit.start
+    rng = copy.deepcopy(start.state.rng) if start else check_random_state(fit.params.random_state)
+    network = Network(_architecture(fit))
+    if start is None:
+        return network, network.initialize(rng), TrainingState(rng)
+    _require_same(network.architecture, start.model.network.architecture)
+    return network, start.model.network.theta.copy(), TrainingState(rng, start.state.split_seed)
+
+
+def _divide(fit: Fit, state: TrainingState) -> tuple[Samples, Samples | None, TrainingState]:
+    """Samples to learn from, samples to validate on, and the state with how these were drawn."""
+    samples, held_out, stops = fit.samples, fit.held_out, fit.stops_early()
+    if stops and held_out is None:
+        seed = state.split_seed
+        seed = state.rng.randint(np.iinfo(np.int32).max) if seed is None else seed
+        samples, held_out = split(fit.params, samples, fit.targets, seed)
+        state = state._replace(split_seed=seed)
+        stops = held_out is not None
+    return samples, held_out, state._replace(early_stopping=stops)
+
+
+def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
+    """The model with the units of targets, and of features if they are to be standardised."""
+    inputs, targets = model.inputs, model.targets.with_units(samples)
+    if params.standardize:
+        weight = samples.weights_of_sequences()
+        weight = weight / samples.sequences.lengths if samples.per_step else weight
+        inputs = inputs.with_scaling(samples.sequences, weight)
+        _warn_of_features(inputs, samples.sequences.values)
+    return model._replace(inputs=inputs, targets=targets)
+
+
+def _prepared(params: Any, model: Model, samples: Samples, learned_from: Samples) -> Samples:
+    """Samples as the net takes them; balanced weights are those of what is `learned_from`."""
+    class_weight = getattr(params, "class_weight", None)
+    dtype = model.network.theta.dtype
+    samples = samples._replace(sequences=model.inputs.scaled(samples.sequences))
+    return model.targets.prepare(samples, dtype, class_weight, learned_from)
+
+
+def _validation(
+    fit: Fit,
+    model: Model,
+    held_out: Samples,
+    learned_from: Samples,
+    constant: Floats,
+    state: TrainingState,
+) -> Validation:
+    """How loss and score on the validation part are measured."""
+    scoring, loss = fit.params.scoring, model.targets.loss
+    samples = _prepared(fit.params, model, held_out, learned_from)
+    samples = samples.astype(model.network.theta.dtype)
+    rows = held_out.users_rows() if fit.held_out is None else None
+
+    def measure(theta: Vector) -> tuple[float, float]:
+        raw = _finite_outputs(model, samples.sequences)
+        value = mean_loss(loss, samples, raw)
+        if scoring == "loss":
+            return value, -value
+        if scoring is None:
+            targets, weight = held_out.flat()
+            return value, model.targets.score_encoded(targets, raw, weight)
+        score = fit.score(model, rows)
+        if not np.isfinite(score):
+            raise ValueError(f"scoring={scoring!r} is {score} on the validation part.")
+        return value, score
+
+    return Validation(measure, state.early_stopping, yardstick_of(loss, samples, constant))
+
+
+def _architecture(fit: Fit) -> Architecture:
+    params, values = fit.params, fit.samples.sequences.values
     sizes = check_integers(params.hidden_layer_sizes, "hidden_layer_sizes", "layer")
-    values = samples.sequences.values
+    dtype = fit.start.model.network.theta.dtype if fit.start else values.dtype
     return Architecture(
         params.cell,
         values.shape[1],
         sizes,
-        targets.n_outputs,
-        values.dtype.name,
+        fit.targets.n_outputs,
+        dtype.name,
         params.readout,
         bool(params.bidirectional),
         params.initial_state,
-        inputs.tables(params.embedding_dim),
+        fit.inputs.tables(params.embedding_dim),
     )
 
 
@@ -153,42 +258,6 @@ def _require_same(now: Architecture, before: Architecture) -> None:
             f"Cannot resume with a net that changes {', '.join(changed)}. Fit without warm_start, "
             "or leave it as it was."
         )
-
-
-# The validation part --------------------------------------------------------------------------
-
-
-def _split(params: Any, samples: Samples, targets: Targets, seed: int) -> tuple[Samples, Samples]:
-    """Training and validation part; the same ones for the same seed."""
-    n = len(samples.sequences)
-    try:
-        train_idx, held_out = _parts(params, samples, targets, seed)
-        if len(held_out) < 2:
-            raise ValueError("it would hold one sequence")
-    except ValueError as error:
-        raise ValueError(
-            f"early_stopping=True needs a validation part, but {n} different sequences cannot be "
-            f"split by validation_fraction={params.validation_fraction}: {error}."
-        ) from None
-    return samples.take(train_idx), samples.take(held_out)
-
-
-def _parts(params: Any, samples: Samples, targets: Targets, seed: int) -> tuple[Integers, Integers]:
-    """Numbers of the samples of both: whole groups, else by class, else those that come last."""
-    units = np.arange(len(samples.sequences))
-    if samples.groups is not None:
-        _, firsts, units = np.unique(samples.groups, return_index=True, return_inverse=True)
-        units = np.argsort(np.argsort(firsts))[units]  # numbered as they come
-    by_class = params.shuffle and samples.groups is None and not samples.per_step
-    _, held_out = train_test_split(
-        np.arange(units.max() + 1),
-        test_size=params.validation_fraction,
-        shuffle=params.shuffle,
-        random_state=seed if params.shuffle else None,
-        stratify=targets.strata(samples.targets) if by_class else None,
-    )
-    is_held_out = np.isin(units, held_out)
-    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 # Solvers --------------------------------------------------------------------------------------
@@ -215,39 +284,38 @@ def _minimize(task: Task) -> tuple[TrainingState, History]:
         max_iter=task.max_iter,
         tol=params.tol,
         monitor=task.monitor,
+        yardstick=task.yardstick,
+        validation=task.validation,
     )
     return task.state, history
 
 
 def _descend(task: Task) -> tuple[TrainingState, History]:
     """Gradient descent of some kind, batch by batch."""
-    params, model, samples, held_out = task.params, task.model, task.samples, task.held_out
-    network, theta, rng = model.network.network, model.network.theta, task.state.rng
+    params, model, samples, rng = task.params, task.model, task.samples, task.state.rng
+    network, theta = model.network.network, model.network.theta
     n = len(samples.sequences)
     batch_size = min(32 if params.batch_size == "auto" else params.batch_size, n)
-    kind = OPTIMIZERS[params.solver]
-    optimizer = _set_up(
-        params, kind, task.before.optimizer, n_weights=theta.size, dtype=theta.dtype
-    )
-    schedule = _set_up(params, SCHEDULES[params.learning_rate], task.before.schedule)
-    lent = model.network.weights()  # theta is written to all the time
+    before, kind = task.before or task.state, OPTIMIZERS[params.solver]
+    optimizer = _set_up(params, kind, before.optimizer, n_weights=theta.size, dtype=theta.dtype)
+    schedule = _set_up(params, SCHEDULES[params.learning_rate], before.schedule)
 
     def epochs() -> Iterator[Batch]:
         order = rng.permutation(n) if params.shuffle and batch_size < n else np.arange(n)
         return _batches(params, model, samples, order, batch_size, rng)
 
-    history = train(
+    trainer = Trainer(
         theta,
-        epochs,
         _objective(params, model),
         Updater(optimizer, schedule, network.penalty(params.alpha), params.max_grad_norm),
         EarlyStopping(params.tol, params.n_iter_no_change),
-        max_iter=task.max_iter,
-        monitor=task.monitor,
-        score=None if held_out is None else lambda theta: _score(model, held_out),
-        probe=lambda theta: _finite_outputs(model, samples.sequences.take(slice(batch_size))),
+        task.monitor,
+        task.yardstick,
+        task.validation,
+        resumed=task.before is not None,
     )
-    del lent
+    first = samples.sequences.take(slice(batch_size))
+    history = trainer.run(epochs, task.max_iter, lambda theta: _finite_outputs(model, first))
     return task.state._replace(optimizer=optimizer, schedule=schedule), history
 
 
@@ -256,11 +324,6 @@ def _finite_outputs(model: Model, sequences: Sequences) -> Rows:
     if not np.isfinite(raw).all():
         raise NotFiniteError
     return raw
-
-
-def _score(model: Model, held_out: Samples) -> float:
-    targets, weight = held_out.flat()
-    return model.targets.score_encoded(targets, _finite_outputs(model, held_out.sequences), weight)
 
 
 def _set_up(params: Any, kind: Any, before: Any, **shape: Any) -> Any:
@@ -294,20 +357,70 @@ def _batches(
         yield Batch(batch, network.draw(rng, n, params.dropout) if drawn else None, total)
 
 
-def warn_of(history: History, max_iter: int, stacklevel: int) -> None:
-    """Say what went badly, and what to do."""
-    if history.stopped == "max_iter":
-        message = (
-            f"The loss was still getting better after max_iter={max_iter} epochs. Increase "
-            "max_iter or learning_rate_init (which lbfgs ignores), or raise tol."
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
-    if history.stopped == "not finite":
-        message = (
-            f"The loss or its gradient was not finite in epoch {len(history.losses) + 1}; the "
-            f"weights of an earlier epoch were kept. {CALM}"
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+# What went badly ------------------------------------------------------------------------------
+
+WORDS: dict[str, str] = {
+    "useless": (
+        "The net is not 1 % better than a constant prediction (of the mean of y, or of the shares "
+        "of the classes). Either X says nothing about y, or training did not start: keep "
+        "standardize=True, try learning_rate_init ten times smaller or larger, or another cell."
+    ),
+    "rising": (
+        "The loss ended far above its best: training is unstable. Decrease learning_rate_init, or "
+        "set max_grad_norm (for example 1.0) to clip the gradient."
+    ),
+    "oscillating": "The loss goes up and down without getting better. Decrease learning_rate_init.",
+    "falling": (
+        "The loss was still getting better after max_iter={max_iter} epochs. Increase max_iter, or "
+        "raise tol."
+    ),
+    "clipped": (
+        "The loss was still getting better after max_iter={max_iter} epochs, and nearly every "
+        "gradient was clipped. Increase max_grad_norm, or max_iter."
+    ),
+    "diverged": (
+        "Training diverged: its loss was not finite, or ten times that of a constant prediction. "
+        "The weights of the best epoch before were kept. {CALM}"
+    ),
+}
+
+
+def warn_of(history: History, params: Any, stacklevel: int) -> None:
+    """Say what went badly, and what to do, in words that are the same for all data."""
     if history.stopped == "interrupted":
         message = "Training was interrupted by the user; what was learned so far is kept."
         warnings.warn(message, stacklevel=stacklevel + 1)
+    words = WORDS.get(_verdict(history))
+    if words is not None:
+        message = words.format(max_iter=params.max_iter, CALM=CALM)
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)
+
+
+def _verdict(history: History) -> str:
+    if history.stopped in ("diverged", "interrupted", "callback"):
+        return history.stopped
+    unfinished = history.stopped == "max_iter"
+    if history.best is None:
+        return verdict_on(history.relative, history.clipped, unfinished=unfinished)
+    if unfinished and falls([-score for score in history.scores]):
+        return "falling"
+    return "useless" if min(history.validation_relative) > USELESS else "fine"
+
+
+def _diverged(epoch: int, finite: bool) -> str:
+    if finite:
+        return (
+            f"Training diverged: after {epoch} epochs the loss was more than ten times that of a "
+            f"constant prediction, and no epoch was better than that. {CALM}"
+        )
+    return f"The loss or its gradient was not finite in epoch {epoch}. {CALM}"
+
+
+def _warn_of_features(inputs: Inputs, values: Rows) -> None:
+    coarse = inputs.scaling.coarse(values) if inputs.scaling else []
+    if coarse:
+        warnings.warn(
+            f"{inputs.named(coarse)}: float32 has no digits left for their spread. Pass X as "
+            "float64, or subtract an offset first, for example the first time stamp.",
+            stacklevel=2,
+        )

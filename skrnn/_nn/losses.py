@@ -12,7 +12,7 @@ estimator that it takes.
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, xlogy
 
 from skrnn._typing import Columns, Floats, Rows
 
@@ -46,6 +46,10 @@ class RegressionLoss(Loss):
 
     def start(self, y: Rows, weight: Floats, n_outputs: int) -> Floats:
         return np.zeros(n_outputs)
+
+    def least(self, y: Rows) -> Rows:
+        """The loss of a perfect prediction of each target."""
+        return np.zeros_like(y)
 
     def scored(self, predicted: Rows) -> Rows:
         """Which of the predictions a score compares with the targets."""
@@ -109,6 +113,9 @@ class Poisson(RegressionLoss):
                 f"the sequences to learn from it is {mean.tolist()}."
             )
         return np.zeros_like(mean), mean
+
+    def least(self, y: Rows) -> Rows:
+        return y - xlogy(y, y)
 
     def inverse_link(self, o: Rows) -> Rows:
         return np.exp(o)

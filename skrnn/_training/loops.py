@@ -5,7 +5,8 @@ the loss. Of a batch, the loops know `total`, by which the loss is divided.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -13,6 +14,7 @@ from scipy.linalg import get_blas_funcs
 
 from skrnn._parallel.host import interrupts
 from skrnn._training.early_stopping import EarlyStopping
+from skrnn._training.health import HOPELESS, Yardstick
 from skrnn._training.monitor import History, Monitor
 from skrnn._training.optimizers import Optimizer
 from skrnn._training.schedules import Schedule
@@ -22,7 +24,14 @@ Objective = Callable[[Vector, Vector, Any], float]
 
 
 class NotFiniteError(ArithmeticError):
-    """The loss or its gradient is infinite or NaN, and no earlier epoch can be kept."""
+    """The loss or its gradient is infinite or NaN."""
+
+
+class DivergedError(ArithmeticError):
+    """Training went nowhere: no epoch was better than a constant prediction, and the last is worse.
+
+    Its arguments are the last epoch, and whether that was finite.
+    """
 
 
 class Updater:
@@ -59,13 +68,17 @@ class Epoch:
     """Sums over the batches of an epoch."""
 
     def __init__(self) -> None:
-        self.total, self._loss = 0.0, 0.0
+        self.total, self._loss, self._penalized = 0.0, 0.0, 0.0
         self._norms: list[float] = []
 
     @property
     def loss(self) -> float:
-        """Mean over the samples."""
+        """Mean over the samples, without the penalty."""
         return self._loss / self.total
+
+    @property
+    def penalized(self) -> float:
+        return self._penalized / self.total
 
     def run(
         self, theta: Vector, batches: Iterable[Any], objective: Objective, updater: Updater
@@ -76,107 +89,168 @@ class Epoch:
             if interrupts.requested:
                 return True
             value = objective(theta, gradient, batch)
-            value, norm = updater.step(theta, gradient, value)
+            penalized, norm = updater.step(theta, gradient, value)
             self.total += batch.total
             self._loss += batch.total * float(value)
+            self._penalized += batch.total * float(penalized)
             self._norms.append(float(norm))
         if not np.isfinite(theta).all():
             raise NotFiniteError
         return False
 
-    def record(self, history: History) -> None:
-        """Write down the loss and the mean norm of the batches so far, if there are any."""
+    def record(self, history: History, yardstick: Yardstick, updater: Updater) -> None:
+        """Write down what the batches so far came to, if there are any."""
         if self.total:
-            history.losses.append(self.loss)
+            bound = np.inf if updater.max_grad_norm is None else updater.max_grad_norm
+            history.losses.append(self.penalized)
+            history.relative.append(yardstick.relative(self.loss))
             history.grad_norms.append(float(np.mean(self._norms)))
+            history.clipped.append(float(np.mean(np.array(self._norms) > bound)))
+            history.rate = updater.schedule.rate()
 
 
 class BestWeights:
-    """The weights to return to: those of the best score, or else the last proven to be finite."""
+    """The weights of the least figure so far, and the epoch after which they were so."""
 
-    def __init__(self, score: Callable[[Vector], float] | None):
-        self.score = score
+    def __init__(self) -> None:
+        self.figure = np.inf
+        self.epoch: int | None = None
         self.kept: Vector | None = None
 
-    def figure(self, theta: Vector, epoch: Epoch) -> float:
-        """What should fall: the loss, or the negative score."""
-        return epoch.loss if self.score is None else -self.score(theta)
-
-    def restore(self, theta: Vector, history: History) -> None:
-        if self.kept is not None and (self.score is not None or history.stopped == "not finite"):
-            theta[:] = self.kept
+    def offer(self, theta: Vector, figure: float, epoch: int) -> None:
+        if figure <= self.figure:
+            self.figure, self.epoch, self.kept = figure, epoch, theta.copy()
 
 
-def train(
-    theta: Vector,
-    epochs: Callable[[], Iterable[Any]],
-    objective: Objective,
-    updater: Updater,
-    stopping: EarlyStopping,
-    *,
-    max_iter: int,
-    monitor: Monitor,
-    score: Callable[[Vector], float] | None = None,
-    probe: Callable[[Vector], object] | None = None,
-) -> History:
-    """Run epochs on theta, in place, until the loss or the score gets better at no learning rate.
+class Validation(NamedTuple):
+    """`measure(theta)` returns loss and score on the validation part, by which training may stop.
 
-    `epochs()` returns the batches of an epoch. With `score(theta)`, which should rise, the weights
-    of the best epoch are restored at the end. `probe(theta)` is called at the end. `score` and
-    `probe` raise NotFiniteError where outputs are not finite. `monitor` is told of every epoch, and
-    may stop training; so may the user, by Ctrl-C, between batches once there was one.
+    `yardstick` has the losses of other predictions there.
     """
-    history, best = History(), BestWeights(score)
-    try:
-        for _ in range(max_iter):
-            history.stopped = _train_epoch(
-                theta, epochs(), objective, updater, stopping, monitor, history, best
-            )
-            if history.stopped != "max_iter":
-                break
-        if probe is not None:
-            probe(theta)
-    except NotFiniteError:
-        if best.kept is None:
-            raise NotFiniteError(len(history.losses) + 1) from None
-        history.stopped = "not finite"
-    best.restore(theta, history)
-    return history
+
+    measure: Callable[[Vector], tuple[float, float]]
+    stops: bool
+    yardstick: Yardstick
+
+    def record(self, theta: Vector, history: History) -> float:
+        """Write down loss and score, and return the score."""
+        loss, score = self.measure(theta)
+        history.validation_losses.append(loss)
+        history.validation_relative.append(self.yardstick.relative(loss))
+        history.scores.append(score)
+        return score
 
 
-def _train_epoch(
-    theta: Vector,
-    batches: Iterable[Any],
-    objective: Objective,
-    updater: Updater,
-    stopping: EarlyStopping,
-    monitor: Monitor,
-    history: History,
-    best: BestWeights,
-) -> str:
-    """One epoch; why training ends after it, "max_iter" if it goes on."""
-    monitor.begin_epoch()
-    before, epoch = theta.copy(), Epoch()
-    if epoch.run(theta, batches, objective, updater):
-        if not history.losses:
-            epoch.record(history)
-        return _interrupted(history)
-    figure = best.figure(theta, epoch)
-    if best.score is None and history.losses:
-        best.kept = before  # proven by an epoch that started from them and had no infinities
-    epoch.record(history)
-    if best.score is not None:
-        history.scores.append(-figure)
-        if figure <= stopping.best:
-            best.kept, history.best = theta.copy(), len(history.losses)
-    updater.schedule.end_epoch()
-    if monitor.end_epoch(history, theta):
-        return "callback"
-    if interrupts.requested:
-        return _interrupted(history)
-    if stopping.is_over(figure) and not updater.schedule.lower():
-        return "converged"
-    return "max_iter"
+@dataclass
+class Trainer:
+    """Runs epochs on theta, in place, until the loss or the score gets better at no learning rate.
+
+    Where the validation part stops training, the weights of the best epoch are restored at the end,
+    those of the start among them if training is `resumed`. Without one, the weights from which the
+    best epoch started are kept for the case that training diverges.
+    """
+
+    theta: Vector
+    objective: Objective
+    updater: Updater
+    stopping: EarlyStopping
+    monitor: Monitor
+    yardstick: Yardstick
+    validation: Validation | None = None
+    resumed: bool = False
+
+    def run(
+        self,
+        epochs: Callable[[], Iterable[Any]],
+        max_iter: int,
+        probe: Callable[[Vector], object] | None = None,
+    ) -> History:
+        """`epochs()` returns the batches of an epoch; `probe(theta)` is called at the end.
+
+        Measuring and probing raise NotFiniteError where outputs are not finite. `monitor` is told
+        of every epoch, and may stop training; so may the user, by Ctrl-C, between batches once
+        there was one.
+        """
+        history, best = History(), BestWeights()
+        try:
+            if self.by_score and self.resumed:
+                self._measure(history, best, 0)
+            for _ in range(max_iter):
+                history.stopped = self._epoch(epochs(), history, best)
+                if history.stopped != "max_iter":
+                    break
+            if probe is not None:
+                probe(self.theta)
+        except NotFiniteError:
+            history.stopped = "diverged"
+        self._settle(history, best)
+        return history
+
+    @property
+    def by_score(self) -> bool:
+        """Whether the score decides when to stop and which weights to keep."""
+        return self.validation is not None and self.validation.stops
+
+    def _epoch(self, batches: Iterable[Any], history: History, best: BestWeights) -> str:
+        """One epoch; why training ends after it, "max_iter" if it goes on."""
+        self.monitor.begin_epoch()
+        before, epoch, n = self.theta.copy(), Epoch(), len(history.losses) + 1
+        if epoch.run(self.theta, batches, self.objective, self.updater):
+            if not history.losses:
+                epoch.record(history, self.yardstick, self.updater)
+            return _interrupted(history)
+        figure = self._measure(history, best, n)
+        if figure is None:
+            figure = epoch.penalized
+            if n > 1 or self.resumed:  # weights that were trained, and a loss that is theirs
+                best.offer(before, self.yardstick.relative(epoch.loss), n - 1)
+        epoch.record(history, self.yardstick, self.updater)
+        self.updater.schedule.end_epoch()
+        if self.monitor.end_epoch(history, self.theta):
+            return "callback"
+        if interrupts.requested:
+            return _interrupted(history)
+        if self.stopping.is_over(figure) and not self.updater.schedule.lower():
+            return "early_stopping" if self.by_score else "converged"
+        return "max_iter"
+
+    def _measure(self, history: History, best: BestWeights, n: int) -> float | None:
+        """What should fall, by the score; None where the score does not decide."""
+        if self.validation is None:
+            return None
+        if n:
+            score = self.validation.record(self.theta, history)
+        else:
+            _, score = self.validation.measure(self.theta)
+            self.stopping.best = -score
+        if not self.validation.stops:
+            return None
+        best.offer(self.theta, -score, n)
+        return -score
+
+    def _settle(self, history: History, best: BestWeights) -> None:
+        """Restore the weights to return to, if they are not the last; fail if there are none."""
+        finite, useful = history.stopped != "diverged", best.figure < 1
+        if self.by_score:
+            useful = best.kept is not None and min(history.relative, default=np.inf) < 1
+            history.best, history.best_score = best.epoch, -best.figure
+        elif finite and _is_hopeless(history):
+            history.stopped = "diverged"
+        diverged = history.stopped == "diverged"
+        if diverged and not useful:
+            raise DivergedError(len(history.losses) + (not finite), finite)
+        if (diverged or self.by_score) and best.kept is not None:
+            self.theta[:] = best.kept
+
+
+def _is_hopeless(history: History) -> bool:
+    """Whether the loss ended far above that of a constant prediction, and was not on its way down.
+
+    A loop of short warm starts may well begin there.
+    """
+    relative = history.relative
+    falls = history.stopped == "max_iter" and relative[-1] == min(relative)
+    return relative[-1] > HOPELESS and not falls
 
 
 def _interrupted(history: History) -> str:
@@ -196,19 +270,24 @@ def minimize(
     max_iter: int,
     tol: float,
     monitor: Monitor,
+    yardstick: Yardstick,
+    validation: Validation | None = None,
 ) -> History:
     """Lower the loss over all batches by L-BFGS-B (Byrd et al. 1995), in place on theta.
 
     Each iteration takes all batches. Vectors are float64, and theta is that of the net only where
     the loss is computed. Ends where no entry of the gradient is larger than `tol`, or no step leads
-    further down.
+    further down. The validation part is measured, but stops nothing.
     """
     history, penalized = History(), PenalizedObjective(theta, batches, objective, penalty)
 
     def end_iteration(x: Vector) -> None:
         theta[:] = x
         history.losses.append(penalized.value)
+        history.relative.append(yardstick.relative(penalized.loss))
         history.grad_norms.append(penalized.norm)
+        if validation is not None:
+            validation.record(theta, history)
         monitor.begin_epoch()  # no one knows before whether there is to be an iteration
         if monitor.end_epoch(history, theta):
             raise _StoppedError("callback")
@@ -226,9 +305,9 @@ def minimize(
     except _StoppedError as stopped:
         history.stopped = stopped.args[0]
     except NotFiniteError:
-        if not history.losses:
-            raise NotFiniteError(1) from None
-        history.stopped = "not finite"
+        history.stopped = "diverged"
+        if min(history.relative, default=np.inf) >= 1:
+            raise DivergedError(len(history.losses) + 1, False) from None
     return history
 
 
@@ -239,7 +318,7 @@ class _StoppedError(Exception):
 class PenalizedObjective:
     """The penalised loss of all batches and its gradient, in float64.
 
-    `value` and `norm` are those of the last call.
+    `value`, `norm` and the `loss` without the penalty are those of the last call.
     """
 
     def __init__(
@@ -249,16 +328,18 @@ class PenalizedObjective:
         self._batches, self._objective = batches, objective
         self._total = sum(batch.total for batch in batches)
         self._penalty = penalty.astype(np.float64)
-        self.value = self.norm = np.inf
+        self.value = self.norm = self.loss = np.inf
 
     def __call__(self, x: Vector) -> tuple[float, Vector]:
         self._theta[:] = x
         gradient = self._penalty * x
-        self.value = 0.5 * float(gradient @ x)
+        self.value, self.loss = 0.5 * float(gradient @ x), 0.0
         for batch in self._batches:
             interrupts.check()
             share = batch.total / self._total
-            self.value += share * float(self._objective(self._theta, self._part, batch))
+            value = share * float(self._objective(self._theta, self._part, batch))
+            self.value += value
+            self.loss += value
             gradient += share * self._part
         self.norm = float(_norm(gradient))
         if not (np.isfinite(self.value) and np.isfinite(self.norm)):

@@ -21,7 +21,7 @@ from _factories import (
     with_value,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:The loss was still getting better")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 N = 6
 Y = np.array([0, 1] * 3)

@@ -10,7 +10,7 @@ import _factories
 from _factories import make_cube, make_sequences, replaced, state, with_value
 from skrnn._nn.cells import CELLS
 
-pytestmark = pytest.mark.filterwarnings("ignore:The loss was still getting better")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 SMALL = {"hidden_layer_sizes": 2, "max_iter": 1, "batch_size": "auto"}
 

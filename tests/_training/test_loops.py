@@ -11,7 +11,16 @@ import scipy.optimize
 from _factories import Silence
 from skrnn._parallel.host import computing, interrupts
 from skrnn._training.early_stopping import EarlyStopping
-from skrnn._training.loops import NotFiniteError, PenalizedObjective, Updater, minimize, train
+from skrnn._training.health import Yardstick
+from skrnn._training.loops import (
+    DivergedError,
+    NotFiniteError,
+    PenalizedObjective,
+    Trainer,
+    Updater,
+    Validation,
+    minimize,
+)
 from skrnn._training.optimizers import SGD
 from skrnn._training.schedules import SCHEDULES, Schedule
 
@@ -58,44 +67,26 @@ def epochs_of(values):
     return epoch
 
 
-def train_simply(theta, epochs, *, updater=None, max_iter=9, **settings):
-    return train(
-        theta,
-        epochs,
-        objective,
-        updater or make_updater(),
-        EarlyStopping(0, 3),
-        max_iter=max_iter,
-        monitor=Silence(),
-        **settings,
-    )
+def train(theta, epochs, stopping, *, updater=None, max_iter=9, monitor=None, probe=None, **given):
+    """Train where a constant prediction has the loss `constant`, by default 10."""
+    scores, constant = given.pop("scores", None), given.pop("constant", 10.0)
+    validation = None
+    if scores is not None:
+        scores, stops = iter(scores), given.pop("stops", True)
+        validation = Validation(lambda theta: (-1.0, next(scores)), stops, Yardstick(1.0))
+    updater, monitor = updater or make_updater(), monitor or Silence()
+    rest = updater, stopping, monitor, Yardstick(constant), validation
+    return Trainer(theta, objective, *rest, **given).run(epochs, max_iter, probe)
 
 
-def run(
-    losses,
-    *,
-    tol=0.0,
-    n_iter_no_change=3,
-    scores=None,
-    max_iter=None,
-    updater=None,
-    monitor=None,
-    probe=None,
-):
-    theta = np.zeros(1)
-    scores = None if scores is None else iter(scores)
-    history = train(
-        theta,
-        epochs_of(losses),
-        objective,
-        updater or make_updater(),
-        EarlyStopping(tol, n_iter_no_change),
-        max_iter=max_iter or len(losses),
-        monitor=monitor or Silence(),
-        score=None if scores is None else lambda theta: next(scores),
-        probe=probe,
-    )
-    return history, theta[0]
+def train_simply(theta, epochs, **given):
+    return train(theta, epochs, EarlyStopping(0, 3), **given)
+
+
+def run(losses, *, tol=0.0, n_iter_no_change=3, max_iter=None, **given):
+    theta, stopping = np.zeros(1), EarlyStopping(tol, n_iter_no_change)
+    max_iter = max_iter or len(losses)
+    return train(theta, epochs_of(losses), stopping, max_iter=max_iter, **given), theta[0]
 
 
 def test_stops_after_n_epochs_without_progress():
@@ -178,23 +169,55 @@ def test_best_weights_are_restored_with_a_score():
     assert theta == pytest.approx(-0.2)
 
 
+def test_a_validation_part_that_does_not_stop_training_is_written_down_alone():
+    history, theta = run([5, 4, 3], scores=[0.3, 0.9, 0.1], stops=False)
+    assert history.scores == [0.3, 0.9, 0.1] and history.validation_losses == [-1.0] * 3
+    assert history.stopped == "max_iter" and history.best is None
+    assert theta == pytest.approx(-0.3)
+
+
+def test_a_resumed_training_returns_to_its_start_if_no_epoch_is_better():
+    history, theta = run([1] * 9, scores=[0.6, 0.5, 0.4, 0.3], resumed=True)
+    assert theta == 0 and history.best == 0 and history.best_score == 0.6
+    assert history.scores == [0.5, 0.4, 0.3] and history.stopped == "early_stopping"
+    history, theta = run([1] * 9, scores=[0.6, 0.5, 0.7, 0.3, 0.3, 0.3], resumed=True)
+    assert theta == pytest.approx(-0.2) and history.best == 2 and history.best_score == 0.7
+
+
+# Training that diverges ------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-@pytest.mark.parametrize("losses", [[], [1.0]])
-def test_infinity_before_any_weights_are_proven_is_an_error_that_says_when(bad, losses):
-    with pytest.raises(NotFiniteError) as caught:
+@pytest.mark.parametrize("losses", [[], [1.0], [12.0, 11.0]])
+def test_infinity_before_an_epoch_was_better_than_a_constant_is_an_error(bad, losses):
+    """The first epoch proves nothing: it starts from weights that were not trained."""
+    with pytest.raises(DivergedError) as caught:
         run([*losses, bad], max_iter=5)
-    assert caught.value.args[0] == len(losses) + 1
+    assert caught.value.args == (len(losses) + 1, False)
 
 
-def test_infinity_later_leaves_the_last_weights_whose_epoch_was_finite():
-    history, theta = run([3, 2, 1, np.nan], max_iter=9)
-    assert history.stopped == "not finite" and history.losses == [3, 2, 1]
+def test_infinity_later_leaves_the_weights_of_the_best_epoch():
+    history, theta = run([3, 2, 1, 4, np.nan], max_iter=9)
+    assert history.stopped == "diverged" and history.losses == [3, 2, 1, 4]
     assert theta == pytest.approx(-0.2)  # those that the third epoch started from
 
 
 def test_infinity_later_leaves_the_best_weights_with_a_score():
     _, theta = run([3, 2, 1, np.nan], scores=[0.9, 0.1, 0.1], max_iter=9)
     assert theta == pytest.approx(-0.1)
+
+
+def test_a_loss_far_above_that_of_a_constant_is_no_success():
+    history, theta = run([3, 2, 1, 40, 500], max_iter=5)
+    assert history.stopped == "diverged" and theta == pytest.approx(-0.2)
+    with pytest.raises(DivergedError) as caught:
+        run([30, 20, 40, 500], max_iter=4)
+    assert caught.value.args == (4, True)
+
+
+def test_a_loss_that_still_falls_may_be_large():
+    history, _ = run([9e3, 8e3, 7e3])
+    assert history.stopped == "max_iter"
 
 
 def test_weights_that_overflow_are_not_kept():
@@ -207,7 +230,7 @@ def test_weights_that_overflow_are_not_kept():
 
         yield Batch(1, loss_and_gradient)
 
-    with pytest.raises(NotFiniteError), np.errstate(over="ignore"):
+    with pytest.raises(DivergedError), np.errstate(over="ignore"):
         train_simply(theta, epoch, updater=make_updater(learning_rate=1e3), max_iter=1)
 
 
@@ -217,11 +240,11 @@ def test_a_probe_that_fails_leaves_the_last_weights_that_are_proven():
     def fail(theta):
         raise NotFiniteError
 
-    with pytest.raises(NotFiniteError) as caught:
+    with pytest.raises(DivergedError) as caught:
         run([3.0], probe=fail)
-    assert caught.value.args[0] == 2
+    assert caught.value.args == (2, False)
     history, theta = run([3.0, 2.0], probe=fail)
-    assert history.stopped == "not finite" and theta == pytest.approx(-0.1)
+    assert history.stopped == "diverged" and theta == pytest.approx(-0.1)
 
 
 # Interrupts -----------------------------------------------------------------------------------
@@ -262,11 +285,9 @@ def test_interrupt_leaves_the_weights_of_the_present_batch(at, losses, steps, ct
 
 
 def test_interrupt_leaves_the_best_weights_with_a_score(ctrl_c):
-    theta, scores = np.zeros(1), iter([0.5, 0.9, 0.1])
+    theta = np.zeros(1)
     with computing(patient=True):
-        history = train_simply(
-            theta, interrupting([9.0] * 7, 6, ctrl_c), score=lambda theta: next(scores)
-        )
+        history = train_simply(theta, interrupting([9.0] * 7, 6, ctrl_c), scores=[0.5, 0.9, 0.1])
     assert history.best == 2 and theta == pytest.approx(-0.4)
 
 
@@ -391,7 +412,8 @@ def rosenbrock(theta, gradient):
 
 def minimize_simply(theta, batches, *, penalty=0.0, max_iter=50, tol=0.0, monitor=None):
     penalty, monitor = np.full(len(theta), penalty), monitor or Silence()
-    return minimize(theta, batches, objective, penalty, max_iter=max_iter, tol=tol, monitor=monitor)
+    settings = {"max_iter": max_iter, "tol": tol, "yardstick": Yardstick(1e3)}
+    return minimize(theta, batches, objective, penalty, monitor=monitor, **settings)
 
 
 def lowered(*batches, theta=None, penalty=0.0, max_iter=200, tol=1e-9):
@@ -487,8 +509,8 @@ def test_lbfgs_leaves_the_last_finite_iterate_or_says_that_there_is_none(bad, wh
         return value
 
     theta, history = lowered((1, cliff))
-    assert history.stopped == "not finite" and 0 < theta[0] <= 0.8
+    assert history.stopped == "diverged" and 0 < theta[0] <= 0.8
     assert history.losses[-1] == pytest.approx(rosenbrock(theta, np.empty(3)))
-    with pytest.raises(NotFiniteError) as caught:
+    with pytest.raises(DivergedError) as caught:
         lowered((1, cliff), theta=np.ones(3))
-    assert caught.value.args[0] == 1
+    assert caught.value.args == (1, False)

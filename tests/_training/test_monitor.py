@@ -1,6 +1,7 @@
 """What is told of training: lines, scikit-learn's callbacks, and what Ctrl-C leaves."""
 
 import pickle
+import re
 import signal
 import warnings
 
@@ -116,12 +117,48 @@ def test_callbacks_go_with_a_search_over_a_pipeline(data):
     assert callback.epochs == 5 * (2 * 2 + 1)
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_verbose_prints_a_line_an_epoch(early_stopping, data, capsys):
-    net(verbose=1, early_stopping=early_stopping, max_iter=3).fit(*data)
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"solver": "lbfgs"}], ids=str)
+def test_verbose_prints_a_line_per_epoch(settings, data, capsys):
+    estimator = net(verbose=1, max_iter=3, **settings).fit(*data)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["Epoch 1", "Epoch 2", "Epoch 3"]
-    assert all((", validation score = " in line) == early_stopping for line in lines)
+    parts = [re.split(": |, ", line) for line in lines]
+    names = [part.rpartition(" ")[0] for part in parts[0][1:]]
+    wanted = ["loss", "validation loss", "gradient norm", "learning rate", "seconds"]
+    left_out = {"validation loss"} if "early_stopping" not in settings else set()
+    left_out |= {"learning rate"} if "solver" in settings else set()
+    assert names == [name for name in wanted if name not in left_out]
+    for n, part in enumerate(parts, start=1):
+        assert part[0] == f"Epoch {n}"
+        assert float(part[1].split()[1]) == pytest.approx(estimator.loss_curve_[n - 1], abs=1e-6)
+
+
+def test_callbacks_are_told_the_weights(data):
+    callbacks = pytest.importorskip("sklearn.callback")
+    weight = np.arange(40.0)
+    monitor = callbacks.ScoringMonitor(scoring="accuracy")
+    net(max_iter=2).set_callbacks(monitor).fit(*data, sample_weight=weight)
+    log = [row["accuracy"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    for n, score in enumerate(log, start=1):
+        alone = net(max_iter=n).fit(*data, sample_weight=weight)
+        assert score == pytest.approx(alone.score(*data, sample_weight=weight))
+
+
+def test_a_callback_that_fails_at_the_very_end_leaves_the_estimator_as_it_was(data):
+    pytest.importorskip("sklearn.callback")
+
+    class FailingAtLast(StopAfter):
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name != "epoch":
+                raise RuntimeError("no")
+
+    clf = net().fit(*data)
+    before = pickle.dumps(vars(clf))
+    clf.set_callbacks(FailingAtLast())
+    with pytest.raises(RuntimeError, match="no"):
+        clf.fit(data[0], 1 - data[1])
+    for name in ("_skl_callbacks", "_callbacks"):
+        vars(clf).pop(name, None)
+    assert pickle.dumps(vars(clf)) == before
 
 
 @pytest.fixture

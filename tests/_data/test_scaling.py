@@ -1,0 +1,118 @@
+"""Mean and deviation of clipped features, over sequences and their weights."""
+
+import numpy as np
+import pytest
+
+from _factories import make_sequences
+from skrnn._data import scaling
+from skrnn._data.scaling import LIMIT, TAIL, Scaling
+from skrnn._data.sequences import Sequences
+
+
+def stacked(items):
+    return Sequences.stacked(np.concatenate(items), np.array([len(x) for x in items]))
+
+
+def learn(items, weight=None, categorical=()):
+    weight = np.ones(len(items)) if weight is None else np.asarray(weight, dtype=float)
+    return Scaling.learn(stacked(items), weight, categorical)
+
+
+def reference(column):
+    """Clipped moments by their definition, of equal weights."""
+    ordered = np.sort(column.astype(np.float64))
+    k = int(np.ceil(TAIL * len(ordered))) - 1
+    clipped = ordered.clip(ordered[k], ordered[-1 - k])
+    return clipped.mean(), clipped.std()
+
+
+@pytest.mark.parametrize("n", [1, 7, 60])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_are_those_of_the_clipped_values(n, dtype):
+    items = make_sequences(np.arange(1, n + 1), 3, dtype=dtype)
+    found, values = learn(items), np.concatenate(items)
+    assert {array.dtype for array in found} == {np.dtype(dtype)}
+    for j, column in enumerate(values.T):
+        mean, deviation = reference(column)
+        if n > 1:
+            np.testing.assert_allclose(
+                [found.mean[j], found.scale[j]], [mean, deviation], rtol=1e-5
+            )
+    np.testing.assert_allclose(
+        found.apply(values), ((values - found.mean) / found.scale).clip(-LIMIT, LIMIT), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1.7e9])
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 1e6])
+def test_what_the_net_reads_does_not_depend_on_units(offset, spread):
+    items = make_sequences([50] * 20, 1)
+    moved = [offset + spread * x for x in items]
+    np.testing.assert_allclose(
+        learn(moved).apply(np.concatenate(moved)),
+        learn(items).apply(np.concatenate(items)),
+        atol=1e-8 + 1e-6 * (offset == 1.7e9) / spread,
+    )
+
+
+def test_a_rare_glitch_does_not_matter_and_is_bounded():
+    items = make_sequences([50] * 40, 1)
+    glitched = [x.copy() for x in items]
+    glitched[3][7] = 1e6
+    found = learn(glitched)
+    assert found.scale[0] == pytest.approx(learn(items).scale[0], rel=0.02)
+    assert np.abs(found.apply(np.concatenate(glitched))).max() == LIMIT
+
+
+def test_what_is_constant_but_for_a_few_values_reaches_to_1():
+    column = np.zeros((1000, 1))
+    column[[5, 700], 0] = 4.0, -2.0
+    np.testing.assert_array_equal(learn([column]).apply(column)[[5, 700, 0], 0], [1.0, -0.5, 0.0])
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -1e9, 1e-30])
+def test_a_constant_becomes_0(value):
+    found = learn([np.full((9, 1), value)])
+    assert found.scale[0] == 1 and (found.apply(np.full((2, 1), value)) == 0).all()
+
+
+def test_weights_are_repetitions_to_the_bit():
+    items, weight = make_sequences([5, 300, 2, 80], 2), [3, 1, 4, 2]
+    repeated = [x for x, w in zip(items, weight, strict=True) for _ in range(w)]
+    for a, b in zip(learn(items, weight), learn(repeated), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    doubled = learn(items, [6, 2, 8, 4])
+    for a, b in zip(learn(items, weight), doubled, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_categories_stay_as_they_are():
+    items = [np.column_stack([x[:, 0], np.full(len(x), 300.0)]) for x in make_sequences([9, 4])]
+    found = learn(items, categorical=(1,))
+    assert (found.apply(np.concatenate(items))[:, 1] == 300).all()
+
+
+def test_blocks_change_rounding_alone(monkeypatch):
+    items = make_sequences([700, 3, 40, 1], 3)
+    whole = learn(items)
+    monkeypatch.setattr(scaling, "VALUES_AT_ONCE", 64)
+    for a, b in zip(learn(items), whole, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    values = np.concatenate(items)
+    np.testing.assert_array_equal(whole.apply(values), whole.apply_to_few(values))
+
+
+def test_features_whose_spread_float32_cannot_hold():
+    times = 1.7e9 + np.arange(400.0)[:, None]
+    columns = np.hstack([times, np.arange(400.0)[:, None], np.ones((400, 1))])
+    for dtype, expected in ((np.float32, [0]), (np.float64, [])):
+        values = columns.astype(dtype)
+        assert learn([values]).coarse(values) == expected
+
+
+def test_features_too_far_apart_are_refused():
+    with (
+        pytest.raises(ValueError, match="Feature 0 of X is too far apart"),
+        np.errstate(all="ignore"),
+    ):
+        learn([np.array([[1.7e308], [-1.7e308]])])
