@@ -674,17 +674,20 @@ def _read_predictions(
             _require_clear(items, lengths)
             per_step = False
     items = [_without_mask(item) for item in _without_mask(items)]
-    alone = len(items) == 0 or np.ndim(items[0]) == 0
+    shapes = {np.shape(item) for item in items}
+    alone = () in shapes
     if alone and per_step:
         raise ValueError(
             "per_step=True, but predictions are one number or label per sequence: expected n "
             "arrays (T_i,) or (T_i, K), or an array (n, T) or (n, T, K)."
         )
-    if per_step is False and {np.shape(item) for item in items} != {np.shape(items[0])}:
+    per_step = not alone if per_step is None else per_step
+    if len({shape[1:] for shape in shapes} if per_step else shapes) > 1:
         raise ValueError(
-            "per_step=False, but predictions differ in shape: expected an array (n,) or (n, K)."
+            "Predictions of sequences differ in shape: expected an array (n,) or (n, K) or, per "
+            "step, arrays (T_i,) or (T_i, K) of the same K."
         )
-    return items, not alone if per_step is None else per_step
+    return items, per_step
 
 
 def _require_clear(predictions: NDArray[Any], lengths: Integers) -> None:

@@ -224,7 +224,7 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
         self
             The fitted transformer. If fitting fails, it is exactly as it was before.
         """
-        table, names = parse_table(self, X, None)
+        table, names = parse_table(self, unwrap(X), None)
         schema = InputSchema("tabular", table.shape[1], table.shape[1], names)
         assign(self, schema.attributes() | {"_schema": schema})
         return self
@@ -255,7 +255,7 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
             If these times are not evenly spaced, or rows are missing.
         """
         check_is_fitted(self)
-        steps, _ = parse_table(self, X, self._schema)
+        steps, _ = parse_table(self, unwrap(X), self._schema)
         _check_times(X, "X")
         _warn_of_missing_ends(steps)
         before = np.full((self.length - 1, steps.shape[1]), np.nan, steps.dtype)

@@ -518,12 +518,8 @@ def test_several_outputs_are_several_columns(make):
     assert column(out, "prediction_1") == [5, 3, 1, 7]
     out = to_long(block[:, :, :1], like=frame, **KEYS, name=["p"])
     assert column(out, "p") == [4, 2, 0, 6]
-    assert column(to_long(block[:, :, 0], like=frame, **KEYS, per_step=True), "prediction") == [
-        4,
-        2,
-        0,
-        6,
-    ]
+    out = to_long(block[:, :, 0], like=frame, **KEYS, per_step=True)
+    assert column(out, "prediction") == [4, 2, 0, 6]
     assert to_long(block, like=pl.DataFrame(frame), **KEYS)["prediction_0"].dtype == pl.Float32
 
 
@@ -612,8 +608,14 @@ def test_predictions_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="per_step=True, but predictions are one number or label"):
         to_long([1, 2], like=frame, **KEYS, per_step=True)
     for wrong in (np.ones((2, 3, 2)), [[1, 2], [1, 2, 3]]):
-        with pytest.raises(ValueError, match="per_step=False, but predictions"):
+        with pytest.raises(ValueError, match=r"expected an array \(n,\) or \(n, K\)"):
             to_long(wrong, like=frame, **KEYS, per_step=False)
+    for wrong in ([1, [1, 2, 3]], [[1, 2], 3], [[[1], [2]], [[1, 1]] * 3]):
+        with pytest.raises(ValueError, match=r"Predictions .*differ in shape"):
+            to_long(wrong, like=frame, **KEYS)
+    for per_step in (None, False, True):
+        with pytest.raises(ValueError, match="There are 0 predictions"):
+            to_long([], like=frame, **KEYS, per_step=per_step)
     with pytest.raises(ValueError, match="has a column 'u' already: choose another by name="):
         to_long([1, 2], like=frame, **KEYS, name="u")
     with pytest.raises(ValueError, match="has 2 names for 1 outputs"):

@@ -206,6 +206,14 @@ def test_masked_values_are_missing(series):
     assert_array_equal(y, [20, np.nan, 40, 50, 60])
 
 
+def test_masked_rows_of_a_table_are_missing():
+    table = np.ma.masked_equal(ONE.astype(int), 30)
+    out = SlidingWindows(2).fit_transform(table)
+    expected = gap()
+    expected[3, 0] = np.nan
+    assert_array_equal(out, SlidingWindows(2).fit_transform(expected))
+
+
 # Times ----------------------------------------------------------------------------------------
 
 DAYS = pd.date_range("2024-03-29", periods=7)
