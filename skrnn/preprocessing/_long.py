@@ -409,7 +409,7 @@ def _require_columns(known: Frame, names: Iterable[str]) -> None:
 
 
 def _require_present(known: Frame, name: str) -> None:
-    column = known[name]
+    column = known.get_column(name)
     missing = column.is_null().to_numpy().astype(bool)
     if column.dtype.is_float():
         missing |= column.fill_null(np.nan).is_nan().to_numpy().astype(bool)
@@ -445,10 +445,10 @@ def _features(
 
 
 def _require_numbers(known: Frame, name: str) -> None:
-    dtype = known[name].dtype
+    dtype = known.get_column(name).dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return
-    if _is_temporal(known[name].to_numpy()):
+    if _is_temporal(known.get_column(name).to_numpy()):
         raise ValueError(
             f"Column {name!r} has the type {dtype}, but dates, times and durations are no numbers, "
             "which features are. Make one of it, for example the hour of the day, frame[name].dt."
@@ -472,8 +472,8 @@ def _is_temporal(values: NDArray[Any]) -> bool:
 
 def _steps(known: Frame, columns: list[str], order: _Order, time_delta: bool) -> Rows:
     """Features of all steps, (rows, D), in order."""
-    single = columns and all(known[name].dtype == nw.Float32 for name in columns)
-    features = [_numbers(known[name])[order.rows] for name in columns]
+    single = columns and all(known.get_column(name).dtype == nw.Float32 for name in columns)
+    features = [_numbers(known.get_column(name))[order.rows] for name in columns]
     features += [order.deltas()] if time_delta else []
     return np.stack(features, axis=1).astype(np.float32 if single else np.float64, copy=False)
 
@@ -490,8 +490,8 @@ def _sort(known: Frame, id: str, time: str) -> _Order:
     _require_columns(known, [id, time])
     for name in (id, time):
         _require_present(known, name)
-    times = _times(known[time])
-    ids, codes = _factorize(known[id])
+    times = _times(known.get_column(time))
+    ids, codes = _factorize(known.get_column(id))
     rows = np.lexsort((times, codes))
     codes, times = codes[rows], times[rows]
     twice: NDArray[np.bool_] = (codes[1:] == codes[:-1]) & (times[1:] == times[:-1])
@@ -562,7 +562,7 @@ def _targets(
     """Targets in columns of the frame, per sequence or per step."""
     names = _as_list(target)
     _require_columns(known, names)
-    values = [known[name].to_numpy()[order.rows] for name in names]
+    values = [known.get_column(name).to_numpy()[order.rows] for name in names]
     for name, column in zip(names, values, strict=True):
         _require_no_dates(column, f"Target {name!r}")
     if not per_step:

@@ -366,7 +366,7 @@ def _warn_of_uneven_times(index: Any, starts: Any, what: str) -> None:
             f"{index[k]}. Windows count steps, not time. If steps are missing, make them NaN by "
             "x.asfreq(...); if times are irregular, see x.resample(...); if neither matters, pass "
             "x.to_numpy().",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

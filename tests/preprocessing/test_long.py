@@ -443,6 +443,14 @@ def test_columns_that_do_not_exist_are_named(make):
             from_long(frame, **(KEYS | {"columns": "u"} | wrong))
 
 
+def test_names_of_columns_may_be_integers_and_are_no_mask():
+    frame = pd.DataFrame(ROWS).rename(columns={"u": 0, "v": 1})
+    assert lists(from_long(frame, **KEYS, target="y").X) == EXPECTED
+    assert lists(from_long(frame, **KEYS, columns=[1]).X) == [[[30], [20]], [[40], [10], [50]]]
+    with pytest.raises(ValueError, match="There is no column True"):
+        from_long(frame, **KEYS, columns=[True, False])
+
+
 @library
 def test_features_that_are_not_numbers_are_refused(make):
     with pytest.raises(ValueError, match=r"Column 'y' has the type .*features are numbers"):
