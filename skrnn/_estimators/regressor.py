@@ -10,6 +10,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_scalar
 
 from skrnn._compat import Interval, StrOptions, fit_context
+from skrnn._data.inputs import Inputs, ParsedInput
 from skrnn._estimators.base import BaseRNN
 from skrnn._estimators.parameters import document, named, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import RealTargets
@@ -210,22 +211,18 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         Raises
         ------
         ValueError
-            If outputs cannot be inputs: their number is not D, or inputs are categories; or if the
-            net is bidirectional.
+            If outputs cannot be inputs: their number is not D, inputs are categories, or the output
+            is a quantile other than the median; if the net is bidirectional; or if the last step of
+            a sequence is missing, since a forecast would start before the end.
         """
         check_scalar(n_steps, "n_steps", Integral, min_val=1)
         inputs, targets, network = self._streamed("forecast")
-        D, several = network.architecture.n_in, targets.loss.outputs_per_target > 1
+        D = network.architecture.n_in
+        self._require_next_inputs(inputs, targets, D)
         future = []
         with computing(), quiet():
             parsed = inputs.parse(self, X, network.theta.dtype)
-            if targets.n_outputs != D or inputs.categorical or several:
-                raise ValueError(
-                    f"forecast feeds outputs back as inputs, but {type(self).__name__} was fitted "
-                    f"on {D} features per step, {len(inputs.categorical)} of them categories, and "
-                    f"{targets.n_outputs} outputs{' that are quantiles of one' * several}. Fit it "
-                    "to predict the step that comes next: all features, and nothing else."
-                )
+            _require_last_steps(parsed)
             carry = network.carry_after(parsed.sequences)
             for _ in range(n_steps):
                 interrupts.check()
@@ -240,3 +237,38 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
                 f"fit again. {CALM}"
             )
         return steps
+
+    def _require_next_inputs(self, inputs: Inputs, targets: RealTargets, D: int) -> None:
+        """Refuse to feed back outputs that cannot be the inputs of the next step."""
+        quantiles = getattr(targets.loss, "quantile", (0.5,))
+        several = len(quantiles) > 1
+        if targets.n_outputs != D or inputs.categorical or several:
+            raise ValueError(
+                f"forecast feeds outputs back as inputs, but {type(self).__name__} was fitted "
+                f"on {D} features per step, {len(inputs.categorical)} of them categories, and "
+                f"{targets.n_outputs} outputs{' that are quantiles of one' * several}. Fit it "
+                "to predict the step that comes next: all features, and nothing else."
+            )
+        if quantiles != (0.5,):
+            raise ValueError(
+                f"forecast feeds outputs back as inputs, but the quantile {quantiles[0]:g} of the "
+                "next step, fed back, leads to no quantile of later steps: a band of 80 % would "
+                "hold far more of them. Predict all steps at once, without forecast: fit to y "
+                "(n, n_steps), one output per step ahead, as from skrnn.preprocessing.make_windows("
+                "series, length, horizon=n_steps). The median, quantile=0.5, can be fed back."
+            )
+
+
+def _require_last_steps(parsed: ParsedInput) -> None:
+    """Refuse sequences that end with absent steps, which would go on too early."""
+    if parsed.present is None:
+        return
+    last = parsed.present[np.cumsum(parsed.lengths) - 1]
+    if not last.all():
+        raise ValueError(
+            f"The last step of sequence {last.argmin()} is missing, so a forecast, which goes on "
+            "from the last step that is present, would start before the end. Fill such steps by "
+            'StepImputer(absent="impute_end"), or loop over step and feed its outputs back where '
+            "steps are missing. If they are padding, drop them: p = SequencePadder(); "
+            "p.inverse_transform(p.fit_transform(X))."
+        )

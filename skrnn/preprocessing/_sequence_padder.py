@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, StrOptions
-from skrnn._data.containers import as_sequences
+from skrnn._data.containers import as_sequences, unwrap
 from skrnn._data.sequences import Sequences
 from skrnn._typing import Integers, Rows
 from skrnn.preprocessing._base import SequenceTransformer, without_padding
@@ -165,6 +165,7 @@ class SequencePadder(SequenceTransformer):
 
     def _steps_of_padded(self, X: Any) -> tuple[Rows, int]:
         """The steps of an array or a table of padded sequences, and how many each has."""
+        X = unwrap(X)
         frame = nw.from_native(X, pass_through=True)
         array = np.asarray(frame.to_numpy() if isinstance(frame, nw.DataFrame) else X)
         D = self._schema.width

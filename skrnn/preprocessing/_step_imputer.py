@@ -35,11 +35,13 @@ class StepImputer(SequenceTransformer):
     fill_value : float, default=0.0
         What "constant" imputes, in `strategy` and in `leading`; also the value of a feature that
         was never observed at fit.
-    absent : {"keep", "impute"}, default="keep"
+    absent : {"keep", "impute", "impute_end"}, default="keep"
         What to do with a step whose features are all NaN. "keep" leaves it to the estimators, which
         skip it; with one feature per step, every missing value is such a step, so nothing is
         imputed. "impute" imputes it if it lies between steps that are present; absent steps at the
-        ends stay NaN even then, since they may be padding.
+        ends stay NaN, since they may be padding. "impute_end" also imputes those after the last
+        step that is present, for sequences that are not padded there and must not end early:
+        windows and forecasts. Absent steps before the first one that is present always stay NaN.
     add_indicator : bool, default=False
         Append to every step, for each feature, whether it was missing (1.0) or observed (0.0).
     add_time_since : bool, default=False
@@ -94,7 +96,7 @@ class StepImputer(SequenceTransformer):
         "strategy": [StrOptions({"ffill", "mean", "median", "constant"})],
         "leading": [StrOptions({"bfill", "mean", "median", "constant"})],
         "fill_value": [Interval(Real, None, None, closed="neither")],
-        "absent": [StrOptions({"keep", "impute"})],
+        "absent": [StrOptions({"keep", "impute", "impute_end"})],
         "add_indicator": ["boolean"],
         "add_time_since": ["boolean"],
     }
@@ -107,7 +109,7 @@ class StepImputer(SequenceTransformer):
         *,
         leading: Literal["mean", "median", "constant", "bfill"] = "mean",
         fill_value: float = 0.0,
-        absent: Literal["keep", "impute"] = "keep",
+        absent: Literal["keep", "impute", "impute_end"] = "keep",
         add_indicator: bool = False,
         add_time_since: bool = False,
         features_per_step: int | None = None,
@@ -139,7 +141,9 @@ class StepImputer(SequenceTransformer):
             parts.append(_time_since(missing, np.repeat(sequences.starts, lengths)))
         imputed = np.concatenate(parts, axis=1, dtype=steps.dtype)
         absent = np.logical_and.reduce(missing, axis=1)
-        if self.absent == "impute":
+        if self.absent == "impute_end":
+            sequences = _to_the_end(sequences, lengths)
+        if self.absent != "keep":
             absent[sequences.rows()] = False
         imputed[absent] = np.nan
         return imputed, lengths
@@ -155,6 +159,13 @@ class StepImputer(SequenceTransformer):
         prefixes = {"missingindicator_": self.add_indicator, "timesince_": self.add_time_since}
         added = [prefix for prefix, wanted in prefixes.items() if wanted]
         return [prefix + name for prefix in ["", *added] for name in names]
+
+
+def _to_the_end(sequences: Sequences, lengths: Integers) -> Sequences:
+    """Sequences with the absent steps at their ends, up to lengths; empty ones stay empty."""
+    starts, ends = sequences.starts, np.cumsum(lengths)
+    whole = np.where(sequences.lengths > 0, ends - starts, 0)
+    return Sequences(sequences.values, starts, whole)
 
 
 def _fill_forward(steps: Rows, lengths: Integers) -> Rows:

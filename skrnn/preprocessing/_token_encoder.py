@@ -1,6 +1,7 @@
 """TokenEncoder: texts, and sequences of labels, as sequences of codes."""
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -25,7 +26,8 @@ class TokenEncoder(Transformer):
     The known tokens, sorted, have the codes 1, 2, ..., `n_tokens_ - 1`. All others share the code
     0: those that are too rare to be known, and at `transform` those that are new. A sequence of
     T_i tokens becomes an array (T_i, 1), one categorical feature per step, in the container of X:
-    a list becomes a list, an array an object array, a Series a Series with the same index.
+    a list becomes a list, an array an object array, a Series a Series with the same index. A text
+    without tokens, which is empty or, with "word", has no word, becomes one step of code 0.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ class TokenEncoder(Transformer):
     -----
     Codes are categories, not amounts: pass `categorical_features=[0]` to the estimator. With
     `min_frequency` or `max_tokens`, code 0 occurs at fit, so that a network learns an embedding for
-    rare tokens; without them, code 0 occurs at predict only.
+    rare tokens; without them, code 0 occurs at predict only, and for texts without tokens.
 
     Examples
     --------
@@ -134,12 +136,14 @@ class TokenEncoder(Transformer):
         Raises
         ------
         ValueError
-            If X is not as described, a sequence or a token in it is missing or empty, or no token
-            is frequent enough.
+            If X is not as described, a sequence or a token in it is missing, there is no token, or
+            none is frequent enough.
         TypeError
             If tokens are not hashable or not sortable.
         """
         counts = Counter(chain.from_iterable(self._parse(X)))
+        if not counts:
+            raise ValueError("X has no token to learn: all of its sequences are empty.")
         tokens = _most_frequent(_frequent(counts, self.min_frequency), self.max_tokens)
         known = np.fromiter(tokens, object, len(tokens))
         assign(self, {"tokens_": known, "n_tokens_": len(tokens) + 1})
@@ -156,6 +160,16 @@ class TokenEncoder(Transformer):
         -------
         n arrays of shape (T_i, 1), in the container of X
             The codes, 0 for unknown tokens. For a column of lists in polars, lists of codes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not as described, or a sequence or a token in it is missing.
+
+        Warns
+        -----
+        UserWarning
+            If there are texts without tokens, or sequences of none.
         """
         check_is_fitted(self)
         codes = {token: code for code, token in enumerate(self.tokens_, start=1)}
@@ -163,7 +177,10 @@ class TokenEncoder(Transformer):
             np.fromiter((codes.get(token, 0) for token in tokens), self.dtype, len(tokens))
             for tokens in self._parse(X)
         ]
-        return like_container(unwrap(X), [sequence[:, None] for sequence in sequences])
+        _warn_of_empty([i for i, sequence in enumerate(sequences) if len(sequence) == 0])
+        unknown = np.zeros(1, self.dtype)
+        parts = [(sequence if len(sequence) else unknown)[:, None] for sequence in sequences]
+        return like_container(unwrap(X), parts)
 
     def inverse_transform(self, X: Any) -> list[list[Any]]:
         """Decode codes to tokens.
@@ -176,7 +193,8 @@ class TokenEncoder(Transformer):
         Returns
         -------
         list of n lists
-            The tokens of each sequence, None for unknown ones.
+            The tokens of each sequence, None for unknown ones, and `[None]` for a sequence without
+            tokens.
         """
         check_is_fitted(self)
         tokens = [None, *self.tokens_]
@@ -294,10 +312,6 @@ def _labels(item: Any, i: int) -> Sequence[Any]:
 
 
 def _check_tokens(tokens: Sequence[Any], item: Any, i: int) -> None:
-    if len(tokens) == 0:
-        raise ValueError(
-            f"Sequence {i} has no token: it is {item!r:.80}. Leave it out, with its target."
-        )
     try:
         distinct = set(tokens)
     except TypeError:
@@ -307,6 +321,16 @@ def _check_tokens(tokens: Sequence[Any], item: Any, i: int) -> None:
         ) from None
     if any(map(_is_missing, distinct)):
         raise ValueError(f"Sequence {i} has a token that is missing, None or NaN: {item!r:.80}.")
+
+
+def _warn_of_empty(numbers: list[int]) -> None:
+    if numbers:
+        warnings.warn(
+            f"{len(numbers)} sequences of X have no token, the first is sequence {numbers[0]}: "
+            "each becomes one step of code 0, that of unknown tokens. Leave them out, with their "
+            "targets, if nothing is to be learned from them or predicted for them.",
+            stacklevel=3,
+        )
 
 
 def _is_missing(token: Any) -> bool:

@@ -1,9 +1,11 @@
 """Windows of long series, and the values that follow them."""
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, Self
 
+import narwhals as nw
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import OneToOneFeatureMixin
@@ -11,7 +13,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
-from skrnn._data.containers import kind_of, stack_items, unwrap
+from skrnn._data.containers import items_of, kind_of, stack_items, unwrap
 from skrnn._data.inputs import InputSchema, assign, parse_table
 from skrnn._typing import Floats, Integers
 from skrnn.preprocessing._containers import Transformer
@@ -31,7 +33,7 @@ def make_windows(
     horizon: int = 1,
     step: int = 1,
     *,
-    targets: int | str | Sequence[int | str] | None = None,
+    targets: int | str | Sequence[int | str | bool] | None = None,
     per_step: bool = False,
     short: Literal["raise", "skip"] = "raise",
 ) -> Windows:
@@ -44,16 +46,17 @@ def make_windows(
     ----------
     series : array (T,) or (T, D), Series or frame; or many of them
         One series, or a list or object array of n series, or an array (n, T, D). A list of numbers
-        is one series, a list of lists is many.
+        is one series, a list of lists is many. Where pandas has the times of the steps as index,
+        they must be ascending, without duplicates.
     length : int
         Steps of a window.
     horizon : int, default=1
         Steps to forecast.
     step : int, default=1
         Steps from the start of one window to the start of the next.
-    targets : int, str, list of these or None, default=None
-        Columns to forecast, by index or, where the series are frames, by name. None is all.
-        Windows always have all columns.
+    targets : int, str, list of these, mask of D booleans or None, default=None
+        Columns to forecast, by index or, where the series are frames, by name, or as a mask. None
+        is all. Windows always have all columns.
     per_step : bool, default=False
         Whether targets follow each step of a window, for `readout="step"`, rather than the window.
     short : {"raise", "skip"}, default="raise"
@@ -74,8 +77,13 @@ def make_windows(
     Raises
     ------
     ValueError
-        If series are not as described, `targets` are not among their columns, or a series is too
-        short (all of them, with `short="skip"`).
+        If series are not as described, `targets` are not among their columns, the times of a
+        series are not ascending, or a series is too short (all of them, with `short="skip"`).
+
+    Warns
+    -----
+    UserWarning
+        If the times of a series are not evenly spaced, or the last step of windows is missing.
 
     See Also
     --------
@@ -90,8 +98,11 @@ def make_windows(
     `groups`; or, to test on the future of each, split every series in time before making windows
     of the parts.
 
-    A missing step stays NaN: within a window the estimators skip it, as a target they refuse it.
-    Drop such windows by `known = ~np.isnan(y)`.
+    A missing step stays NaN, and the estimators skip it. A window whose last steps are missing thus
+    ends earlier than others, and its target is further ahead than `horizon`, which no input says:
+    fill such steps first (`frame.ffill()`, or `StepImputer(absent="impute_end")` on the windows),
+    or drop these windows by `present = ~np.isnan(X[:, -1]).all(axis=-1)`. Drop windows of which a
+    target is missing by `known = ~np.isnan(y)`.
 
     Examples
     --------
@@ -109,8 +120,11 @@ def make_windows(
     for value, name in ((length, "length"), (horizon, "horizon"), (step, "step")):
         check_scalar(value, name, Integral, min_val=1)
     series = unwrap(series)
-    alone = kind_of(series, fitted="sequences") == "tabular"
-    steps, lengths, names = stack_items([series] if alone else series)
+    if kind_of(series, fitted="sequences") == "tabular":
+        series = [series]
+    for i, one in enumerate(items_of(series)):
+        _check_times(one, f"series {i}")
+    steps, lengths, names = stack_items(series)
     starts, groups = _starts(lengths, length, horizon, step, short)
     # a slice copies no windows
     chosen = slice(0, int(starts[-1]) + 1, step) if len(lengths) == 1 else starts
@@ -119,7 +133,10 @@ def make_windows(
     ahead = ahead.reshape(len(ahead), -1)
     ahead = ahead[:, 0] if ahead.shape[1] == 1 else ahead
     y = _windows(ahead, length) if per_step else ahead[length - 1 :]
-    return Windows(_windows(steps, length)[chosen], y[chosen].copy(), groups)
+    X = _windows(steps, length)[chosen]
+    if not per_step:  # else the target after a missing step is ignored, as that step is
+        _warn_of_missing_ends(X[:, -1])
+    return Windows(X, y[chosen].copy(), groups)
 
 
 class SlidingWindows(OneToOneFeatureMixin, Transformer):
@@ -154,6 +171,11 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
     Windows of the first rows are padded by NaN at the start, which the estimators skip. No rows of
     `fit` are stored: to predict for row t as in training, pass the `length - 1` rows before it as
     well.
+
+    The estimators skip a row of X that is missing, all NaN, too. The window that ends with it thus
+    ends with an earlier row, and its target is further ahead than that of others, of which
+    `transform` warns. Fill such rows first, or by `StepImputer(absent="impute_end")` after this
+    transformer.
 
     The rows are ordered, and scikit-learn has no tag for that. Its common checks shuffle the rows
     of tables and cut them into batches, so this transformer is tagged as accepting no table.
@@ -202,7 +224,7 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
         self
             The fitted transformer. If fitting fails, it is exactly as it was before.
         """
-        table, names = parse_table(self, X, None)
+        table, names = parse_table(self, unwrap(X), None)
         schema = InputSchema("tabular", table.shape[1], table.shape[1], names)
         assign(self, schema.attributes() | {"_schema": schema})
         return self
@@ -220,9 +242,22 @@ class SlidingWindows(OneToOneFeatureMixin, Transformer):
         ndarray of shape (T, length, D)
             Window t has rows t - length + 1 to t, NaN where there are none. Windows share memory,
             and are read-only.
+
+        Raises
+        ------
+        ValueError
+            If X is not as at fit, or is a frame of pandas whose index has times that are not
+            ascending.
+
+        Warns
+        -----
+        UserWarning
+            If these times are not evenly spaced, or rows are missing.
         """
         check_is_fitted(self)
-        steps, _ = parse_table(self, X, self._schema)
+        steps, _ = parse_table(self, unwrap(X), self._schema)
+        _check_times(X, "X")
+        _warn_of_missing_ends(steps)
         before = np.full((self.length - 1, steps.shape[1]), np.nan, steps.dtype)
         return _windows(np.concatenate([before, steps]), self.length)
 
@@ -256,11 +291,94 @@ def _target_columns(targets: Any, D: int, names: list[Any] | None) -> list[int]:
     """Indices of the columns that are targets."""
     if targets is None:
         return list(range(D))
+    wanted = list(targets) if np.ndim(targets) else [targets]
+    booleans = [isinstance(name, (bool, np.bool_)) for name in wanted]
+    if all(booleans) and any(wanted) and np.ndim(targets) and len(wanted) == D:
+        return np.flatnonzero(wanted).tolist()
     known: dict[Any, int] = {k: k % D for k in range(-D, D)}
     known |= {name: k for k, name in enumerate(names or ())}
-    wanted = list(targets) if np.ndim(targets) else [targets]
-    unknown = [name for name in wanted if name not in known]
-    if unknown or not wanted:
+    # True == 1, but is no number of a column
+    if not wanted or any(booleans) or any(name not in known for name in wanted):
         columns = f"from 0 to {D - 1}" if names is None else f"of {names}"
-        raise ValueError(f"targets={targets!r} must name columns {columns}.")
+        raise ValueError(
+            f"targets={targets!r} must name columns {columns}, or be a mask of {D} booleans."
+        )
     return [known[name] for name in wanted]
+
+
+# Times and missing steps ----------------------------------------------------------------------
+
+
+TIMES = "datetime64", "datetime", "date", "timedelta64", "timedelta", "period"
+
+
+def _check_times(series: Any, what: str) -> None:
+    """Refuse times, in an index of pandas, that do not ascend; warn where they are uneven."""
+    index = _index_of(series, what)
+    kind = getattr(index, "inferred_type", None)
+    if kind not in TIMES:
+        return
+    if index.hasnans:
+        raise ValueError(f"The index of {what} has times that are missing: drop these rows.")
+    if not index.is_monotonic_increasing:
+        raise ValueError(
+            f"The times in the index of {what} are not ascending, but windows take rows in the "
+            "order of time: pass x.sort_index()."
+        )
+    if not index.is_unique:
+        raise ValueError(
+            f"The index of {what} has the time {index[index.duplicated()][0]} twice, but each step "
+            "is one row: merge such rows, for example by x.groupby(level=0).mean()."
+        )
+    starts = index.to_timestamp() if kind == "period" else index
+    if getattr(starts, "freq", None) is None:
+        _warn_of_uneven_times(index, starts, what)
+
+
+def _index_of(series: Any, what: str) -> Any:
+    """The index of a Series or frame of pandas, its last level where it has several."""
+    if isinstance(series, (np.ndarray, list, tuple)):
+        return None
+    known = nw.from_native(series, pass_through=True, allow_series=True)
+    if not isinstance(known, (nw.Series, nw.DataFrame)):
+        return None
+    index: Any = nw.maybe_get_index(known)
+    if getattr(index, "nlevels", 1) == 1:
+        return index
+    if len(index.droplevel(-1).unique()) > 1:
+        raise ValueError(
+            f"The index of {what} has several levels: there are many series in one frame. Pass a "
+            "list of them, [x for _, x in frame.groupby(level=0)], or see from_long."
+        )
+    return index.get_level_values(-1)
+
+
+def _warn_of_uneven_times(index: Any, starts: Any, what: str) -> None:
+    """Warn where a step takes 1.5 times as long as usual or half as long: not of months."""
+    spans: Any = np.diff(starts.to_numpy())
+    relative = (spans / spans[:1]).astype(np.float64)
+    usual = np.median(relative) if len(spans) else 1.0
+    uneven = (relative >= 1.5 * usual) | (relative <= 0.5 * usual)
+    if uneven.any():
+        k = uneven.argmax()
+        warnings.warn(
+            f"The times in the index of {what} are not evenly spaced: {index[k + 1]} comes after "
+            f"{index[k]}. Windows count steps, not time. If steps are missing, make them NaN by "
+            "x.asfreq(...); if times are irregular, see x.resample(...); if neither matters, pass "
+            "x.to_numpy().",
+            stacklevel=4,
+        )
+
+
+def _warn_of_missing_ends(last_steps: Floats) -> None:
+    """Warn of windows whose last step, one row each, is missing."""
+    missing = np.isnan(last_steps).all(axis=1)
+    if missing.any():
+        warnings.warn(
+            f"The last step of {missing.sum()} of {len(last_steps)} windows is missing. The "
+            "estimators skip such steps, so that these windows end earlier, and their targets are "
+            "further ahead. Fill them, for example by frame.ffill() before or by "
+            'StepImputer(absent="impute_end") after; or drop these windows, '
+            "X[~np.isnan(X[:, -1]).all(axis=-1)].",
+            stacklevel=3,
+        )

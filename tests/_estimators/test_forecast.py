@@ -8,6 +8,7 @@ from _factories import make_coded, make_sequences, regressor, state, step_regres
 from skrnn import as_sequences, pad_sequences
 from skrnn._nn.cells import CELLS
 from skrnn._nn.pooling import READOUTS
+from skrnn.preprocessing import SequencePadder, StepImputer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -64,7 +65,7 @@ def test_a_forecast_in_every_container():
     assert boxed.forecast(columns, 3).shape == (4, 3, 1)
     np.testing.assert_array_equal(boxed.forecast(columns, 3)[..., 0], expected)
     np.testing.assert_array_equal(boxed.forecast(SERIES, 3)[..., 0], expected)
-    for given in (as_sequences(SERIES), pd.Series(SERIES), pad_sequences(SERIES)):
+    for given in (as_sequences(SERIES), pd.Series(SERIES), [list(s) for s in SERIES]):
         np.testing.assert_array_equal(next_step(SERIES).forecast(given, 3), expected)
     table = np.stack([s[:7] for s in SERIES])
     on_table = step_regressor().fit(table[:, :-1], table[:, 1:])
@@ -74,10 +75,44 @@ def test_a_forecast_in_every_container():
     )
 
 
-def test_a_forecast_starts_after_the_last_present_step():
+def test_steps_that_are_missing_inside_are_skipped():
     estimator = next_step(SERIES)
-    absent = [np.append(s, [np.nan, np.nan]) for s in SERIES]
-    np.testing.assert_array_equal(estimator.forecast(absent, 3), estimator.forecast(SERIES, 3))
+    holes = [np.insert(s, 3, np.nan) for s in SERIES]
+    np.testing.assert_array_equal(estimator.forecast(holes, 3), estimator.forecast(SERIES, 3))
+
+
+MISSING_ENDS = {
+    "list": [SERIES[0], np.append(SERIES[1], [np.nan, np.nan]), SERIES[2]],
+    "padding": pad_sequences(SERIES[:3]),
+    "left over": [SERIES[0], np.append(SERIES[1], [1.0, np.nan])],
+}
+
+
+@pytest.mark.parametrize("series", MISSING_ENDS.values(), ids=MISSING_ENDS)
+def test_sequences_whose_last_step_is_missing_are_refused(series):
+    message = r"last step of sequence [01] is missing.*impute_end.*SequencePadder"
+    with pytest.raises(ValueError, match=message):
+        next_step(SERIES).forecast(series, 3)
+
+
+def test_missing_ends_are_padding_to_drop_or_gaps_to_fill():
+    estimator, padder = next_step(SERIES), SequencePadder()
+    expected = estimator.forecast(SERIES[:3], 3)
+    for padded in (pad_sequences(SERIES[:3]), [np.append(s, np.nan) for s in SERIES[:3]]):
+        ragged = padder.inverse_transform(padder.fit_transform(padded))
+        np.testing.assert_array_equal(estimator.forecast(ragged, 3), expected)
+    gap = np.append(SERIES[0], [np.nan, np.nan])
+    filled = np.append(SERIES[0], SERIES[0][[-1, -1]])
+    imputed = StepImputer(absent="impute_end").fit_transform([gap])
+    np.testing.assert_array_equal(estimator.forecast(imputed, 3), estimator.forecast([filled], 3))
+
+
+def test_a_loop_over_step_bridges_a_gap_at_the_end():
+    estimator, state, output = next_step(SERIES), None, np.zeros(1)
+    for x_t in np.append(SERIES[0], [np.nan, np.nan])[:, None]:
+        output, state = estimator.step(np.where(np.isnan(x_t), output, x_t), state)
+    expected = estimator.forecast(SERIES[:1], 3)[0]
+    np.testing.assert_allclose(output[0], expected[2], rtol=1e-10)
 
 
 def test_many_forecasts_are_those_of_each():
@@ -94,6 +129,13 @@ def test_a_forecast_keeps_float32_and_the_estimator():
     before = state(estimator)
     estimator.forecast(SERIES, 3)
     assert state(estimator) == before
+
+
+@pytest.mark.parametrize("quantile", [0.5, [0.5]])
+def test_the_median_is_fed_back_as_any_point_forecast(quantile):
+    estimator = next_step(SERIES, loss="quantile", quantile=quantile)
+    expected = by_hand(estimator, SERIES, 4)
+    np.testing.assert_allclose(estimator.forecast(SERIES, 4), expected, rtol=0, atol=1e-10)
 
 
 # what is refused ------------------------------------------------------------------------------
@@ -120,6 +162,16 @@ BAD_FORECASTS = {
         lambda: regressor(loss="quantile", quantile=[0.1, 0.9]).fit(X, REAL),
         X,
         r"2 features per step.*2 outputs that are quantiles of one",
+    ),
+    "a quantile": (
+        lambda: regressor(loss="quantile", quantile=0.9).fit(UNIVARIATE, REAL),
+        UNIVARIATE,
+        r"quantile 0.9 of the next.*a band of 80 %.*horizon=n_steps.*quantile=0.5, can be",
+    ),
+    "one quantile of a list, of each of two outputs": (
+        lambda: regressor(loss="quantile", quantile=[0.1]).fit(X, np.column_stack([REAL, REAL])),
+        X,
+        r"quantile 0.1 of the next",
     ),
     "categories": (
         lambda: regressor(categorical_features=[0]).fit(TOKENS, REAL),

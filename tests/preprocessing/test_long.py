@@ -2,6 +2,7 @@
 
 import datetime as dt
 import pickle
+import zoneinfo
 from decimal import Decimal
 
 import numpy as np
@@ -116,19 +117,97 @@ def test_ids_are_ascending(make, values, expected):
     assert lists(X) == EXPECTED
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        pd.DataFrame(ROWS).astype({"id": pd.CategoricalDtype(["b", "c", "a"]), "y": "category"}),
-        pl.DataFrame(ROWS).with_columns(pl.col("id", "y").cast(pl.Categorical)),
+B_FIRST = pd.CategoricalDtype(["b", "c", "a"])
+CATEGORIES = {
+    "pandas": (pd.DataFrame(ROWS).astype({"id": B_FIRST, "y": "category"}), True),
+    "pandas, sorted": (pd.DataFrame(ROWS).astype({"id": "category"}), False),
+    "pandas, ordered": (
+        pd.DataFrame(ROWS).astype({"id": pd.CategoricalDtype(["b", "a"], True)}),
+        True,
+    ),
+    "polars": (pl.DataFrame(ROWS).with_columns(pl.col("id", "y").cast(pl.Categorical)), False),
+    "polars Enum": (
+        pl.DataFrame(ROWS).with_columns(pl.col("id").cast(pl.Enum(["b", "c", "a"]))),
+        True,
+    ),
+    "pyarrow": (
         pa.table(ROWS).set_column(0, "id", pa.array(ROWS["id"]).dictionary_encode()),
-    ],
-    ids=LIBRARIES,
-)
-def test_categories_are_what_they_stand_for(frame):
+        False,
+    ),
+}
+categories = pytest.mark.parametrize(("frame", "b_first"), CATEGORIES.values(), ids=CATEGORIES)
+
+
+@categories
+def test_ids_that_are_categories_have_their_order(frame, b_first):
     X, y, ids = from_long(frame, **KEYS, target="y")
-    assert lists(X) == EXPECTED
-    assert ids.tolist() == ["a", "b"] and y.tolist() == ["yes", "no"]
+    order = -1 if b_first else 1
+    assert lists(X) == EXPECTED[::order]
+    assert ids.tolist() == ["a", "b"][::order] and y.tolist() == ["yes", "no"][::order]
+    transformer = SequencesFromLong(time="t", columns=["u", "v"])
+    assert lists(transformer.fit_transform(frame)) == EXPECTED[::order]
+    out = to_long(y, like=frame, **KEYS, name="again")
+    assert column(out, "again") == ROWS["y"]
+    if isinstance(frame, pd.DataFrame):
+        by_id = frame.groupby("id", observed=True)["u"]
+        assert ids.tolist() == by_id.first().index.tolist()
+    if isinstance(frame, pl.DataFrame):
+        assert ids.tolist() == frame["id"].unique().sort().to_list()
+
+
+def test_categories_need_not_be_text():
+    frame = pd.DataFrame(ROWS | {"id": pd.Categorical([2, 1, 2, 1, 2], categories=[2, 1])})
+    ids = from_long(frame, **KEYS, columns="u").ids
+    assert ids.tolist() == [2, 1] and ids.dtype == np.int64
+
+
+ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
+ZONED = pd.Series([pd.Timestamp(2024, 3, 31 - day, tz=ZONE) for day in (0, 1, 0, 1, 0)])
+ZONED_FRAMES = {
+    "pandas": lambda: pd.DataFrame(ROWS | {"id": ZONED}),
+    "pandas, categories": lambda: pd.DataFrame(ROWS | {"id": ZONED.astype("category")}),
+    "pandas with arrow": lambda: pd.DataFrame(
+        ROWS | {"id": ZONED.astype(pd.ArrowDtype(pa.timestamp("us", "Europe/Berlin")))}
+    ),
+    "polars": lambda: pl.DataFrame(ROWS | {"id": pl.from_pandas(ZONED)}),
+    "pyarrow": lambda: pa.table(ROWS | {"id": pa.Array.from_pandas(ZONED)}),
+}
+
+
+@pytest.mark.parametrize("build", ZONED_FRAMES.values(), ids=ZONED_FRAMES)
+def test_ids_keep_their_time_zone(build):
+    frame = build()
+    X, y, ids = from_long(frame, **KEYS, columns=["u", "v"], y=ZONED.groupby(ZONED).count()[::-1])
+    assert lists(X) == EXPECTED and y.tolist() == [2, 3]
+    assert ids.tolist() == [ZONED[1], ZONED[0]]
+    assert [id.tzinfo.key for id in ids] == ["Europe/Berlin"] * 2
+    for other in (ids[::-1], ZONED[:2], pd.Index(ZONED[:2]), pl.from_pandas(ZONED[:2])):
+        assert column(to_long([1, 2], like=frame, **KEYS, ids=other), "prediction") == [
+            1,
+            2,
+            1,
+            2,
+            1,
+        ]
+    with pytest.raises(ValueError, match=r"each once: 2024-03-30 .* is missing"):
+        to_long([1, 2], like=frame, **KEYS, ids=ZONED[:2].dt.tz_localize(None))
+
+
+@library
+def test_ids_that_are_dates_are_matched_whatever_they_are_in(make):
+    dates = [dt.datetime(2020, 1, day) for day in (2, 1, 2, 1, 2)]
+    frame = make(ROWS | {"id": dates})
+    for other in (dates[:2], pd.Series(dates[:2]), pd.to_datetime(dates[:2]), pl.Series(dates[:2])):
+        assert column(to_long([1, 2], like=frame, **KEYS, ids=other), "prediction") == [
+            1,
+            2,
+            1,
+            2,
+            1,
+        ]
+    for other in (["a", "b"], [1, 2], pd.to_datetime(dates[:2], utc=True)):
+        with pytest.raises(ValueError, match="each once: 2020-01-01 00:00:00 is missing"):
+            to_long([1, 2], like=frame, **KEYS, ids=other)
 
 
 # Times ----------------------------------------------------------------------------------------
@@ -153,11 +232,19 @@ def test_time_deltas_are_an_optional_feature(make, times, unit):
     assert lists(X) == [[[3, 0], [2, 7 * unit]], [[4, 0], [1, 2 * unit], [5, 4 * unit]]]
 
 
-@pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
-@pytest.mark.parametrize("of", [lambda day: dt.date(2020, 1, day), Decimal])
-def test_days_and_decimals_are_times(make, of):
-    X = from_long(make(ROWS | {"t": [of(day) for day in ROWS["t"]]}), **KEYS, columns="v").X
-    assert lists(X) == [[[30], [20]], [[40], [10], [50]]]
+@pytest.mark.parametrize(
+    "make",
+    [pl.DataFrame, pa.table, lambda rows: pa.table(rows).to_pandas(types_mapper=pd.ArrowDtype)],
+)
+@pytest.mark.parametrize(
+    ("of", "unit"),
+    [(lambda day: dt.date(2020, 1, day), DAY), (Decimal, 1.0)],
+    ids=["date", "Decimal"],
+)
+def test_days_and_decimals_are_times(make, of, unit):
+    frame = make(ROWS | {"t": [of(day) for day in ROWS["t"]]})
+    X = from_long(frame, **KEYS, columns="v", time_delta=True).X
+    assert lists(X) == [[[30, 0], [20, 7 * unit]], [[40, 0], [10, 2 * unit], [50, 4 * unit]]]
 
 
 def test_local_times_are_sorted_as_they_passed():
@@ -244,6 +331,107 @@ def test_a_target_is_not_a_feature():
         from_long(frame, **KEYS, columns=["u", "v"], target="v", target_per_step=True)
 
 
+# Targets beside the frame ---------------------------------------------------------------------
+
+
+@categories
+def test_a_series_indexed_by_id_is_aligned(frame, b_first):
+    order = -1 if b_first else 1
+    for index in (["b", "a"], ["a", "b"], pd.CategoricalIndex(["b", "a"])):
+        y = pd.Series(["no" if id == "b" else "yes" for id in index], index=index)
+        X, y, _ = from_long(frame, **KEYS, columns=["u", "v"], y=y)
+        assert lists(X) == EXPECTED[::order] and y.tolist() == ["yes", "no"][::order]
+    y = pd.DataFrame({"p": [1, 2], "q": [3, 4]}, index=["b", "a"])
+    assert_array_equal(from_long(frame, **KEYS, columns="u", y=y).y, [[2, 4], [1, 3]][::order])
+
+
+@library
+@pytest.mark.parametrize(
+    "y", [["yes", "no"], np.array(["yes", "no"]), pl.Series(["yes", "no"])], ids=str
+)
+def test_other_targets_are_in_the_order_of_the_ids(make, y):
+    assert from_long(make(ROWS), **KEYS, columns="u", y=y).y.tolist() == ["yes", "no"]
+    with pytest.raises(ValueError, match="y has 3 targets, but the frame has 2 different 'id'"):
+        from_long(make(ROWS), **KEYS, columns="u", y=[1, 2, 3])
+
+
+def test_masked_targets_stay_masked():
+    y = np.ma.array([1.0, 2.0], mask=[True, False])
+    assert from_long(pd.DataFrame(ROWS), **KEYS, columns="u", y=y).y.mask.tolist() == [True, False]
+
+
+@library
+@pytest.mark.parametrize(
+    ("index", "problem"),
+    [
+        (["a", "c"], "b is missing"),
+        (["b", "a", "b"], "b is there twice"),
+        (["a", "d", "b", "c"], "d is no id of the frame"),
+        (None, "a is missing"),
+        ([("a", 1), ("b", 1)], "a is missing"),
+    ],
+)
+def test_a_series_that_does_not_have_every_id_once_is_refused(make, index, problem):
+    y = pd.Series(range(len(index or "ab")), index=index)
+    message = rf"The index of y must have each 'id' .*groupby\('id'\).*but {problem}"
+    with pytest.raises(ValueError, match=message):
+        from_long(make(ROWS), **KEYS, columns="u", y=y)
+
+
+def test_targets_are_in_the_frame_or_beside_it():
+    for wrong in ({"target": "y"}, {"target_per_step": True}):
+        with pytest.raises(ValueError, match="excludes target and target_per_step"):
+            from_long(pd.DataFrame(ROWS), **KEYS, columns="u", y=[1, 2], **wrong)
+
+
+# Dates are no numbers -------------------------------------------------------------------------
+
+TEMPORAL = {
+    "datetimes": DATES,
+    "zoned": [date.replace(tzinfo=dt.UTC) for date in DATES],
+    "dates": [date.date() for date in DATES],
+    "durations": [date - DATES[1] for date in DATES],
+    "times": [dt.time(k) for k in range(5)],
+}
+temporal = pytest.mark.parametrize("values", TEMPORAL.values(), ids=TEMPORAL)
+
+
+@library
+@temporal
+def test_dates_are_no_features(make, values):
+    frame = make(ROWS | {"v": values})
+    message = (
+        r"Column 'v' has the type .*dates, times and durations.*pd\.Timedelta.*time_delta=True"
+    )
+    for call in (
+        lambda: from_long(frame, **KEYS, target="y"),
+        lambda: from_long(frame, **KEYS, columns=["u", "v"]),
+        lambda: SequencesFromLong(time="t", columns=["v"]).fit(frame),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@library
+@temporal
+def test_dates_are_no_targets(make, values):
+    frame = make(ROWS | {"v": values})
+    for per_step in (False, True):
+        for target in ("v", ["u", "v"]):
+            with pytest.raises(ValueError, match="Target 'v' holds dates, times or durations"):
+                from_long(
+                    frame,
+                    **KEYS,
+                    columns=[],
+                    time_delta=True,
+                    target=target,
+                    target_per_step=per_step,
+                )
+    for y in (values[:2], pd.Series(values[:2], index=["b", "a"]), np.array(values[:2])):
+        with pytest.raises(ValueError, match=r"y holds dates.*pd\.Timedelta"):
+            from_long(frame, **KEYS, columns="u", y=y)
+
+
 # Errors ---------------------------------------------------------------------------------------
 
 
@@ -253,6 +441,14 @@ def test_columns_that_do_not_exist_are_named(make):
     for wrong in ({"id": "x"}, {"time": "x"}, {"columns": ["u", "x"]}, {"target": "x"}):
         with pytest.raises(ValueError, match=r"There is no column 'x': the frame has .*'id', 't'"):
             from_long(frame, **(KEYS | {"columns": "u"} | wrong))
+
+
+def test_names_of_columns_may_be_integers_and_are_no_mask():
+    frame = pd.DataFrame(ROWS).rename(columns={"u": 0, "v": 1})
+    assert lists(from_long(frame, **KEYS, target="y").X) == EXPECTED
+    assert lists(from_long(frame, **KEYS, columns=[1]).X) == [[[30], [20]], [[40], [10], [50]]]
+    with pytest.raises(ValueError, match="There is no column True"):
+        from_long(frame, **KEYS, columns=[True, False])
 
 
 @library
@@ -296,7 +492,13 @@ PREDICTIONS = {
     "per step, one output": ([np.array([[3], [2]]), np.array([[4], [1], [5]])], None),
     "per sequence": (np.array([0.5, 1.5]), [1.5, 0.5, 1.5, 0.5, 1.5]),
     "per sequence, text": (np.array(["yes", "no"], dtype=object), ["no", "yes", "no", "yes", "no"]),
-    "per sequence, Series": (pd.Series([1, 2], index=[5, 5]), [2, 1, 2, 1, 2]),
+    "per sequence, list": ([1, 2], [2, 1, 2, 1, 2]),
+    "per sequence, Series": (pd.Series([1, 2]), [2, 1, 2, 1, 2]),
+    "per sequence, Series by id": (pd.Series([2, 1], index=["b", "a"]), [2, 1, 2, 1, 2]),
+    "per sequence, masked": (
+        np.ma.array(["yes", "no"], mask=[False, True]),
+        [None, "yes", None, "yes", None],
+    ),
 }
 
 
@@ -307,7 +509,8 @@ def test_predictions_are_joined_to_their_rows(make, predictions, expected):
     out = to_long(predictions, like=frame, **KEYS)
     assert type(out) is type(frame)
     name = "prediction_0" if expected is None else "prediction"
-    assert column(out, name) == (expected or ROWS["u"])
+    values = [None if pd.isna(value) else value for value in column(out, name)]
+    assert values == (expected or ROWS["u"])
     columns = out.column_names if isinstance(out, pa.Table) else list(out.columns)
     assert columns == [*ROWS, name]
     assert all(column(out, name) == column(frame, name) for name in ROWS)
@@ -323,8 +526,62 @@ def test_several_outputs_are_several_columns(make):
     assert column(out, "prediction_1") == [5, 3, 1, 7]
     out = to_long(block[:, :, :1], like=frame, **KEYS, name=["p"])
     assert column(out, "p") == [4, 2, 0, 6]
-    assert column(to_long(block[:, :, 0], like=frame, **KEYS), "prediction") == [4, 2, 0, 6]
+    out = to_long(block[:, :, 0], like=frame, **KEYS, per_step=True)
+    assert column(out, "prediction") == [4, 2, 0, 6]
     assert to_long(block, like=pl.DataFrame(frame), **KEYS)["prediction_0"].dtype == pl.Float32
+
+
+@library
+@pytest.mark.parametrize("K", [1, 2, 3, 4])
+def test_several_outputs_per_sequence_are_repeated_in_its_rows(make, K):
+    proba = np.arange(2 * K, dtype=np.float32).reshape(2, K)
+    given = {} if K != 3 else {"per_step": False}  # "b" has 3 steps
+    for predictions in (proba, pd.DataFrame(proba), pd.DataFrame(proba, index=["a", "b"])):
+        out = to_long(predictions, like=make(ROWS), **KEYS, **given)
+        for k in range(K):
+            expected = [proba[int(id == "b"), k] for id in ROWS["id"]]
+            assert column(out, f"prediction_{k}") == expected
+    out = to_long(proba.tolist(), like=make(ROWS), **KEYS, per_step=False)
+    assert column(out, f"prediction_{K - 1}") == expected
+
+
+@library
+def test_outputs_that_may_be_steps_are_refused(make):
+    frame = make({"id": [1, 0, 0, 1], "t": [0, 1, 0, 1]})
+    predictions = np.array([[0.0, 1.0], [2.0, 3.0]])
+    with pytest.raises(
+        ValueError, match=r"2 outputs per sequence, or one per step\. Pass per_step"
+    ):
+        to_long(predictions, like=frame, **KEYS)
+    out = to_long(predictions, like=frame, **KEYS, per_step=True)
+    assert column(out, "prediction") == [2, 1, 0, 3]
+    out = to_long(predictions, like=frame, **KEYS, per_step=False)
+    assert column(out, "prediction_1") == [3, 1, 1, 3]
+    for per_step in (None, True):  # as from a net with readout="step"
+        out = to_long(list(predictions), like=frame, **KEYS, per_step=per_step)
+        assert column(out, "prediction") == [2, 1, 0, 3]
+
+
+@library
+def test_masked_predictions_are_missing(make):
+    frame = make({"id": [1, 0, 0, 1], "t": [0, 1, 0, 1]})
+    block = np.ma.masked_equal(np.arange(8).reshape(2, 2, 2), 4)
+    for predictions in (block, list(block)):
+        out = to_long(predictions, like=frame, **KEYS)
+        assert_array_equal(column(out, "prediction_0"), [np.nan, 2, 0, 6])
+        assert column(out, "prediction_1") == [5, 3, 1, 7]
+    for predictions in (block[0], block[0].astype(np.float32)):
+        predictions[0, 1] = np.ma.masked
+        out = to_long(predictions, like=frame, **KEYS, per_step=False)
+        assert_array_equal(column(out, "prediction_1"), [3, np.nan, np.nan, 3])
+    text = np.ma.array([["p", "q"], ["r", "s"]], mask=[[0, 1], [0, 0]])
+    out = to_long(text, like=frame, **KEYS, per_step=True)
+    assert [None if pd.isna(value) else value for value in column(out, "prediction")] == [
+        "r",
+        None,
+        "p",
+        "s",
+    ]
 
 
 def test_the_index_of_pandas_is_kept():
@@ -339,8 +596,15 @@ def test_predictions_in_another_order_need_their_ids(make):
     X, _, ids = from_long(make(ROWS), **KEYS, columns="u")
     out = to_long(X[::-1], like=make(ROWS), **KEYS, name=["again"], ids=ids[::-1])
     assert column(out, "again") == ROWS["u"]
-    with pytest.raises(ValueError, match="ids are not those of the column 'id', each once"):
-        to_long(X, like=make(ROWS), **KEYS, ids=["a", "a"])
+    for wrong, problem in {"aa": "a is there twice", "ac": "b is missing"}.items():
+        with pytest.raises(ValueError, match=f"of the column 'id', each once: {problem}"):
+            to_long(X, like=make(ROWS), **KEYS, ids=list(wrong))
+    with pytest.raises(ValueError, match=r"ids have the shape \(2, 1\)"):
+        to_long(X, like=make(ROWS), **KEYS, ids=[["a"], ["b"]])
+    by_id = pd.DataFrame({"p": ["yes", "no"]}, index=["a", "b"])
+    assert column(to_long(by_id["p"], like=make(ROWS), **KEYS), "prediction") == ROWS["y"]
+    with pytest.raises(ValueError, match="each once: a is missing"):
+        to_long(by_id["p"].set_axis(["b", "c"]), like=make(ROWS), **KEYS)
 
 
 def test_predictions_that_do_not_fit_are_refused():
@@ -348,7 +612,18 @@ def test_predictions_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="There are 3 predictions, but the frame has 2 different"):
         to_long([1, 2, 3], like=frame, **KEYS)
     with pytest.raises(ValueError, match="There are 2 predictions for id=b, which has 3 rows"):
-        to_long(np.ones((2, 2)), like=frame, **KEYS)
+        to_long(np.ones((2, 2)), like=frame, **KEYS, per_step=True)
+    with pytest.raises(ValueError, match="per_step=True, but predictions are one number or label"):
+        to_long([1, 2], like=frame, **KEYS, per_step=True)
+    for wrong in (np.ones((2, 3, 2)), [[1, 2], [1, 2, 3]]):
+        with pytest.raises(ValueError, match=r"expected an array \(n,\) or \(n, K\)"):
+            to_long(wrong, like=frame, **KEYS, per_step=False)
+    for wrong in ([1, [1, 2, 3]], [[1, 2], 3], [[[1], [2]], [[1, 1]] * 3]):
+        with pytest.raises(ValueError, match=r"Predictions .*differ in shape"):
+            to_long(wrong, like=frame, **KEYS)
+    for per_step in (None, False, True):
+        with pytest.raises(ValueError, match="There are 0 predictions"):
+            to_long([], like=frame, **KEYS, per_step=per_step)
     with pytest.raises(ValueError, match="has a column 'u' already: choose another by name="):
         to_long([1, 2], like=frame, **KEYS, name="u")
     with pytest.raises(ValueError, match="has 2 names for 1 outputs"):

@@ -67,6 +67,13 @@ def test_nothing_but_padding_is_restored_as_an_empty_sequence():
     assert [len(x) for x in padder.inverse_transform([[[NAN], [NAN]], [[1.0], [NAN]]])] == [0, 1]
 
 
+def test_masked_values_are_padding():
+    padded = np.ma.masked_equal([[1, 9, 9], [2, 3, 9]], 9)
+    padder = SequencePadder().fit(padded)
+    assert_array_equal(padder.transform(padded)[..., 0], [[1, NAN], [2, 3]])
+    assert [x.ravel().tolist() for x in padder.inverse_transform(padded)] == [[1], [2, 3]]
+
+
 def test_restored_sequences_are_copies():
     padded = np.ones((2, 3, 1))
     padder = SequencePadder(value=0.0).fit(padded)

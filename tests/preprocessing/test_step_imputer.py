@@ -78,12 +78,15 @@ def test_statistics_are_those_of_the_fit():
     assert_array_equal(imputer.transform([[[NAN, 9.0]], [[9.0, NAN]]]), [[[2, 9]], [[9, 2]]])
 
 
-@given(SEQUENCES, st.sampled_from(["ffill", *STRATEGIES]), st.sampled_from(["keep", "impute"]))
+ABSENT = ["keep", "impute", "impute_end"]
+
+
+@given(SEQUENCES, st.sampled_from(["ffill", *STRATEGIES]), st.sampled_from(ABSENT))
 def test_no_value_comes_from_later_in_the_sequence(X, strategy, absent):
     imputer = StepImputer(strategy, absent=absent, add_indicator=True, add_time_since=True).fit(X)
     for x, whole in zip(X, imputer.transform(X), strict=True):
         present = np.flatnonzero(~np.isnan(x).all(axis=1))
-        for t in range(1, len(x) + 1) if absent == "keep" else present + 1:
+        for t in present + 1 if absent == "impute" else range(1, len(x) + 1):
             assert_array_equal(imputer.transform([x[:t]])[0], whole[:t])
 
 
@@ -96,8 +99,35 @@ def test_absent_steps_stay_absent_unless_they_are_to_be_imputed():
     assert_array_equal(StepImputer().fit_transform([x])[0], kept)
     imputed = [[NAN, NAN], [1, 2], [1, 2], [3, 2], [NAN, NAN]]
     assert_array_equal(StepImputer(absent="impute").fit_transform([x])[0], imputed)
+    to_the_end = [[NAN, NAN], [1, 2], [1, 2], [3, 2], [3, 2]]
+    assert_array_equal(StepImputer(absent="impute_end").fit_transform([x])[0], to_the_end)
+    means = [[NAN, NAN], [1, 2], [2, 2], [3, 2], [2, 2]]
+    assert_array_equal(StepImputer("mean", absent="impute_end").fit_transform([x])[0], means)
     nothing = np.full((2, 2), NAN)
-    assert_array_equal(StepImputer(absent="impute").fit([x]).transform([nothing])[0], nothing)
+    for absent in ("impute", "impute_end"):
+        assert_array_equal(StepImputer(absent=absent).fit([x]).transform([nothing])[0], nothing)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        [[NAN, 1.0, NAN, NAN], [NAN], [NAN, NAN, 2.0]],
+        np.array([[[NAN], [1.0], [NAN]], [[NAN], [NAN], [NAN]], [[1.0], [2.0], [NAN]]]),
+        np.array([[NAN, 1.0, NAN], [NAN, NAN, NAN], [1.0, NAN, NAN]]),
+        [np.float32([1.0, NAN]), np.float32([2.0])],
+    ],
+    ids=["lists", "array", "table", "float32"],
+)
+def test_the_ends_of_sequences_are_imputed_in_every_container(X):
+    imputer = StepImputer(absent="impute_end", add_indicator=True, add_time_since=True)
+    for x, out in zip(X, imputer.fit_transform(X), strict=True):
+        steps = np.reshape(out, (len(x), 3))
+        expected = pd.Series(np.ravel(x)).ffill().to_numpy()
+        assert_array_equal(steps[:, 0], expected)
+        known = ~np.isnan(expected)
+        assert_array_equal(steps[known, 1], np.isnan(np.ravel(x)[known]))
+        assert_array_equal(steps[known, 2], time_since(np.reshape(x, (-1, 1)))[known, 0])
+        assert steps.dtype == np.asarray(x).dtype
 
 
 def test_with_one_feature_every_missing_value_is_an_absent_step():
@@ -106,7 +136,7 @@ def test_with_one_feature_every_missing_value_is_an_absent_step():
     assert_array_equal(StepImputer(absent="impute").fit_transform(X)[0], [1, 1, 3, NAN])
 
 
-@given(SEQUENCES, st.sampled_from(["keep", "impute"]), st.sampled_from(["mean", "bfill"]))
+@given(SEQUENCES, st.sampled_from(ABSENT[:2]), st.sampled_from(["mean", "bfill"]))
 def test_padded_sequences_are_imputed_as_ragged_ones(X, absent, leading):
     imputer = StepImputer(leading=leading, absent=absent, add_indicator=True, add_time_since=True)
     ragged = imputer.fit_transform(X)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -272,9 +272,6 @@ WRONG_SEQUENCE = {
     "number": (3, "Sequence 1 is 3, neither a text"),
     "bytes": (b"abc", "Sequence 1 is b'abc', neither a text"),
     "set": ({"a"}, "Sequence 1 is {'a'}, neither a text"),
-    "empty text": ("", "Sequence 1 has no token: it is ''"),
-    "no tokens": ([], "Sequence 1 has no token"),
-    "empty array": (np.array([]), "Sequence 1 has no token"),
     "array of two dimensions": (np.ones((2, 2)), "Sequence 1 is array"),
     "missing token": (["a", None], "Sequence 1 has a token that is missing"),
     "token NaN": (["a", np.nan], "Sequence 1 has a token that is missing"),
@@ -312,9 +309,44 @@ def test_numbers_are_not_texts():
             TokenEncoder().fit(X)
 
 
-def test_a_text_without_words_is_named():
-    with pytest.raises(ValueError, match=r"Sequence 1 has no token: it is '\?!'"):
-        TokenEncoder("word").fit(["a b", "?!"])
+EMPTY = {
+    "empty text": ("char", ["ab", "", "a", ""]),
+    "text without words": ("word", ["a b", "?!", "a", " "]),
+    "no tokens": (None, [["a", "b"], [], ["a"], ()]),
+    "empty array": (None, [["a", "b"], np.array([]), ["a"], np.empty((0, 1), dtype=object)]),
+    "Series": ("word", pd.Series(["a b", "?!", "a", ""], index=list("pqrs"))),
+    "polars lists": (None, pl.Series([["a", "b"], [], ["a"], []])),
+}
+
+
+@pytest.mark.parametrize(("tokenizer", "X"), EMPTY.values(), ids=EMPTY)
+def test_a_sequence_without_tokens_is_one_unknown_token(tokenizer, X):
+    encoder = TokenEncoder(tokenizer).fit(X)
+    assert encoder.tokens_.tolist() == ["a", "b"]
+    with pytest.warns(UserWarning, match="2 sequences of X have no token, .* sequence 1: each"):
+        codes = encoder.transform(X)
+    assert_container_like(codes, X)
+    assert flat(codes) == [[1, 2], [0], [1], [0]]
+    assert pad_sequences(codes).shape == (4, 2, 1)
+    assert encoder.inverse_transform(codes) == [["a", "b"], [None], ["a"], [None]]
+
+
+def test_an_empty_text_does_not_fail_the_predictions_of_others():
+    X, y = make_phonotactics(60, random_state=0)
+    model = make_pipeline(
+        TokenEncoder(), RNNClassifier(categorical_features=[0], max_iter=2, random_state=0)
+    )
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    with pytest.warns(UserWarning, match="1 sequences of X have no token"):
+        proba = model.predict_proba([*X[:3], "", *X[3:6]])
+    np.testing.assert_allclose(np.delete(proba, 3, axis=0), model.predict_proba(X[:6]), rtol=1e-10)
+
+
+def test_where_there_is_no_token_there_is_nothing_to_learn():
+    for parameters in ({}, {"min_frequency": 2}, {"max_tokens": 1}):
+        with pytest.raises(ValueError, match="X has no token to learn"):
+            TokenEncoder("word", **parameters).fit(["", "?!"])
 
 
 def test_texts_are_refused_without_a_tokenizer():

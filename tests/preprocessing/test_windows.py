@@ -1,6 +1,7 @@
 """Windows are compared with slices; values that count time show which steps reach where."""
 
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,14 +12,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError, SkipTestWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from skrnn import RNNRegressor, as_sequences
-from skrnn.preprocessing import SlidingWindows, StepTransformer, make_windows
+from skrnn.preprocessing import SlidingWindows, StepImputer, StepTransformer, make_windows
 
 
 def clock(T, D=1, start=0):
@@ -100,7 +101,17 @@ def test_a_series_may_have_one_column(series):
 
 @pytest.mark.parametrize(
     ("targets", "columns"),
-    [(None, [0, 1]), (1, [1]), (-1, [1]), ([1, 0], [1, 0]), ("v", [1]), (["v", "u"], [1, 0])],
+    [
+        (None, [0, 1]),
+        (1, [1]),
+        (-1, [1]),
+        ([1, 0], [1, 0]),
+        ("v", [1]),
+        (["v", "u"], [1, 0]),
+        ([False, True], [1]),
+        (np.array([True, False]), [0]),
+        ((np.True_, True), [0, 1]),
+    ],
 )
 @pytest.mark.parametrize("per_step", [False, True])
 def test_targets_are_the_columns_to_forecast(targets, columns, per_step):
@@ -132,6 +143,179 @@ def test_windows_of_one_series_share_memory_only_with_each_other():
     y[:] = 0
     with pytest.raises(ValueError, match="read-only"):
         X[0] = 0
+
+
+# Missing steps --------------------------------------------------------------------------------
+
+
+def gap(*rows):
+    series = ONE.copy()
+    series[list(rows)] = np.nan
+    return series
+
+
+@pytest.mark.parametrize(("rows", "n"), [([2], 1), ([3, 4], 2), ([0, 1], 0), ([6], 0)])
+def test_windows_whose_last_step_is_missing_are_counted(rows, n):
+    if not n:
+        assert len(make_windows(gap(*rows), 3).X) == 4  # and warns of nothing
+        return
+    message = rf'The last step of {n} of 4 windows is missing.*absent="impute_end"'
+    with pytest.warns(UserWarning, match=message):
+        X = make_windows(gap(*rows), 3).X
+    assert (~np.isnan(X[:, -1]).all(axis=-1)).sum() == 4 - n
+    imputed = StepImputer(absent="impute_end").fit_transform(X)[:, -1, 0]
+    assert_array_equal(imputed, [10 * (min(rows) - 1 if t in rows else t) for t in range(2, 6)])
+
+
+def test_steps_that_are_partly_missing_are_there_and_targets_per_step_are_ignored():
+    series = gap()
+    series[3, 0] = np.nan
+    assert np.isnan(make_windows(series, 3).X).any()
+    assert np.isnan(make_windows(gap(3), 3, per_step=True).X).any()
+
+
+def test_what_the_warning_says_cures():
+    tide = np.sin(0.5 * np.arange(400))
+    holes = tide.copy()
+    holes[np.random.default_rng(0).permutation(380)[:60]] = np.nan
+    with pytest.warns(UserWarning, match="windows is missing"):
+        X, y, _ = make_windows(holes, 8)
+    X, y = X[~np.isnan(y)], y[~np.isnan(y)]
+    present = ~np.isnan(X[:, -1]).all(axis=-1)
+    net = RNNRegressor("rnn_tanh", hidden_layer_sizes=8, max_iter=60, tol=0.0, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        all_of_them = net.fit(X, y).score(X, y)
+        only_present = net.fit(X[present], y[present]).score(X[present], y[present])
+    assert only_present > all_of_them
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        np.ma.masked_equal(ONE, 30.0),
+        [np.ma.masked_equal(ONE, 30.0)],
+        np.ma.masked_equal(ONE.astype(int), 30)[None],
+    ],
+    ids=["one", "list", "three dimensions"],
+)
+def test_masked_values_are_missing(series):
+    X, y, _ = make_windows(series, 2, targets=0)
+    expected = gap()
+    expected[3, 0] = np.nan
+    assert_array_equal(X, make_windows(expected, 2).X)
+    assert_array_equal(y, [20, np.nan, 40, 50, 60])
+
+
+def test_masked_rows_of_a_table_are_missing():
+    table = np.ma.masked_equal(ONE.astype(int), 30)
+    out = SlidingWindows(2).fit_transform(table)
+    expected = gap()
+    expected[3, 0] = np.nan
+    assert_array_equal(out, SlidingWindows(2).fit_transform(expected))
+
+
+# Times ----------------------------------------------------------------------------------------
+
+DAYS = pd.date_range("2024-03-29", periods=7)
+INDEXES = {
+    "days": DAYS,
+    "days across a change of the clock": DAYS.tz_localize("Europe/Berlin"),
+    "hours": pd.date_range("2024", periods=7, freq="h"),
+    "months": pd.date_range("2024", periods=7, freq="MS"),
+    "business days": pd.bdate_range("2024-03-28", periods=7),
+    "durations": pd.timedelta_range(0, periods=7, freq="3s"),
+    "periods": pd.period_range("2024-01", periods=7, freq="M"),
+    "dates": pd.Index(DAYS.date),
+    "arrow": pd.Index(DAYS.astype("timestamp[ns][pyarrow]")),
+    "jitter": DAYS + pd.to_timedelta([0, 1, -2, 0, 2, 1, 0], unit="h"),
+    "one of many": pd.MultiIndex.from_product([["a"], DAYS]),
+}
+indexes = pytest.mark.parametrize("index", INDEXES.values(), ids=INDEXES)
+
+
+def frame_of(index):
+    return pd.DataFrame(ONE, index=index, columns=["u", "v"])
+
+
+TIMED = {
+    "frame": frame_of,
+    "list": lambda index: [CONTAINERS["pandas"], frame_of(index)],
+    "Series": lambda index: pd.Series(ONE[:, 0], index=index),
+}
+timed = pytest.mark.parametrize("build", TIMED.values(), ids=TIMED)
+
+
+def cut(series):
+    """Windows by both ways."""
+    make_windows(series, 2)
+    if isinstance(series, pd.DataFrame):
+        SlidingWindows(2).fit_transform(series)
+
+
+@timed
+@indexes
+def test_times_in_order_are_windows_without_a_word(index, build):
+    cut(build(index))
+
+
+@timed
+@indexes
+def test_unsorted_times_are_refused(index, build):
+    for order in ([0, 1, 3, 2, 4, 5, 6], range(6, -1, -1)):
+        with pytest.raises(ValueError, match=r"index of (series [01]|X) are not asc.*sort_index"):
+            make_windows(build(index[list(order)]), 2)
+        with pytest.raises(ValueError, match=r"index of X are not ascending"):
+            SlidingWindows(2).fit_transform(frame_of(index[list(order)]))
+
+
+@timed
+@indexes
+def test_times_that_are_there_twice_are_refused(index, build):
+    with pytest.raises(ValueError, match=r"index of .* has the time .* twice.*groupby\(level=0\)"):
+        cut(build(index[[0, 1, 2, 2, 3, 4, 5]]))
+
+
+@timed
+@pytest.mark.parametrize("name", sorted(set(INDEXES) - {"jitter", "business days"}))
+def test_gaps_in_times_are_warned_of(name, build):
+    longer = INDEXES[name]
+    series = build(longer)
+    known = [0, 1, 2, 3, 5, 6]
+    series = [s.iloc[known] for s in series] if isinstance(series, list) else series.iloc[known]
+    times = longer.get_level_values(-1)
+    message = re.escape(f"not evenly spaced: {times[5]} comes after {times[3]}. ")
+    with pytest.warns(UserWarning, match=message + r".*x\.asfreq"):
+        cut(series)
+
+
+def test_gaps_filled_as_told_are_steps_that_are_missing():
+    frame = pd.DataFrame(ONE, index=DAYS, columns=["u", "v"]).drop(DAYS[4])
+    assert_array_equal(make_windows(frame.asfreq("D"), 2, per_step=True).X[3], gap(4)[3:5])
+    make_windows(frame.to_numpy(), 2)
+
+
+def test_business_days_are_even_where_pandas_knows_them():
+    frame = pd.DataFrame(ONE, index=pd.DatetimeIndex(list(INDEXES["business days"])))
+    with pytest.warns(UserWarning, match="not evenly spaced"):
+        make_windows(frame, 2)
+    make_windows(frame.asfreq("B"), 2)
+
+
+def test_missing_times_and_many_series_in_one_frame_are_refused():
+    index = DAYS.where(DAYS[3] != DAYS)
+    with pytest.raises(ValueError, match="has times that are missing"):
+        make_windows(pd.DataFrame(ONE, index=index), 2)
+    panel = pd.concat({"a": pd.DataFrame(ONE, index=DAYS), "b": pd.DataFrame(ONE, index=DAYS)})
+    with pytest.raises(ValueError, match=r"several levels.*groupby\(level=0\)"):
+        make_windows(panel, 2)
+    assert make_windows([x for _, x in panel.groupby(level=0)], 2).groups.max() == 1
+
+
+@pytest.mark.parametrize("values", [DAYS, DAYS - DAYS[0], DAYS.tz_localize("UTC")])
+def test_dates_are_no_series(values):
+    for series in (values.to_series(), values.to_frame(), [values.to_series()]):
+        with pytest.raises(ValueError):
+            make_windows(series, 2)
 
 
 # Leaks ----------------------------------------------------------------------------------------
@@ -210,7 +394,10 @@ def test_numbers_out_of_range_are_named(name):
         make_windows(ONE, **({"length": 2} | {name: 1.5}))
 
 
-@pytest.mark.parametrize("targets", [2, -3, "w", [0, "u"], [], 0.5])
+@pytest.mark.parametrize(
+    "targets",
+    [2, -3, "w", [0, "u"], [], 0.5, True, [True], [True, 0], [False, False], [True] * 3, np.True_],
+)
 def test_targets_that_are_not_columns_are_refused(targets):
     with pytest.raises(ValueError, match="must name columns from 0 to 1"):
         make_windows(ONE, 2, targets=targets)
@@ -260,7 +447,8 @@ def test_frames_have_their_names_checked(make):
 def test_absent_steps_stay_absent_and_float32_stays_float32():
     X = ONE.astype(np.float32)
     X[3] = np.nan
-    out = SlidingWindows(2).fit_transform(X)
+    with pytest.warns(UserWarning, match="The last step of 1 of 7 windows is missing"):
+        out = SlidingWindows(2).fit_transform(X)
     assert out.dtype == np.float32
     assert_array_equal(out[3:5], [X[2:4], X[3:5]])
 
