@@ -1,6 +1,6 @@
 """Write fitted estimators, their weights and predictions, as later versions have to read them.
 
-Run once per format, with the version that introduces it: `python tools/make_state.py format_1`.
+Run once per format, with the version that introduces it: `python tools/make_state.py format_2`.
 """
 
 import pickle

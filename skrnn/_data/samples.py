@@ -61,10 +61,12 @@ class Samples(NamedTuple):
         return targets[valid], weight[valid]
 
     def weights_of_sequences(self) -> Floats:
-        """Weight of each sequence; with `per_step` the sum over its steps."""
+        """Weight of each sequence: the sum over its outputs, and with `per_step` over its steps."""
+        weight = self.flat()[1]
+        weight = weight if weight.ndim == 1 else weight.sum(axis=1)
         if not self.per_step:
-            return self.weight
-        return np.add.reduceat(self.flat()[1], starts_of(self.sequences.lengths))
+            return weight
+        return np.add.reduceat(weight, starts_of(self.sequences.lengths))
 
     def longest_first(self) -> "Samples":
         return self.take(self.sequences.longest_first())

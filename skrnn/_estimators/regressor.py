@@ -227,7 +227,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
             for _ in range(n_steps):
                 interrupts.check()
                 future.append(targets.values(network.read_out(carry)))
-                carry = network.step(future[-1].reshape(-1, D).T, carry)
+                carry = network.step(inputs.read_step(future[-1].reshape(-1, D)).T, carry)
         steps = np.stack(future, axis=1)
         bounded = np.abs(steps) < np.finfo(steps.dtype).max
         if not bounded.all():

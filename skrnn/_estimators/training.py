@@ -186,13 +186,14 @@ def _divide(fit: Fit, state: TrainingState) -> tuple[Samples, Samples | None, Tr
 
 def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
     """The model with the units of targets, and of features if they are to be standardised."""
-    inputs, targets = model.inputs, model.targets.with_units(samples)
-    if params.standardize:
-        weight = samples.weights_of_sequences()
-        weight = weight / samples.sequences.lengths if samples.per_step else weight
-        inputs = inputs.with_scaling(samples.sequences, weight)
-        _warn_of_features(inputs, samples.sequences.values)
-    return model._replace(inputs=inputs, targets=targets)
+    model = model._replace(targets=model.targets.with_units(samples))
+    if not params.standardize:
+        return model
+    weight = _prepared(params, model, samples, samples).weights_of_sequences()
+    weight = weight / samples.sequences.lengths if samples.per_step else weight
+    inputs = model.inputs.with_scaling(samples.sequences, weight)
+    _warn_of_features(inputs, samples.sequences.values)
+    return model._replace(inputs=inputs)
 
 
 def _prepared(params: Any, model: Model, samples: Samples, learned_from: Samples) -> Samples:

@@ -209,7 +209,8 @@ def test_a_scorer_gets_a_fitted_copy_and_the_users_rows(own, data):
     given = {"X_val": X[:9], "y_val": names[:9], "sample_weight_val": weight[:9]} if own else {}
     clf = net(scoring=scorer, validation_fraction=0.3).fit(X, names, weight, **given)
     plain = net(validation_fraction=0.3).fit(X, names, weight, **given)
-    assert clf.validation_scores_ == plain.validation_scores_ and len(seen) == clf.n_iter_
+    assert clf.validation_scores_ == pytest.approx(plain.validation_scores_)
+    assert len(seen) == clf.n_iter_
     for estimator, X_part, y_part, w in seen:
         rows = [next(i for i in range(N) if X[i] is x) for x in X_part]
         np.testing.assert_array_equal(y_part, names[rows])
@@ -274,11 +275,12 @@ def test_labels_of_one_sequence_stay_in_the_training_part(data):
 
 def test_a_quantile_stays_calibrated():
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((800, 3, 1))
-    y = X[:, -1, 0] + rng.standard_normal(800)
-    settings = {"loss": "quantile", "quantile": 0.1, "max_iter": 40, "random_state": 0}
-    reg = RNNRegressor(early_stopping=True, hidden_layer_sizes=8, **settings).fit(X[:400], y[:400])
-    assert abs((y[400:] < reg.predict(X[400:])).mean() - 0.1) < 0.03
+    X = rng.standard_normal((4000, 1, 1))
+    y = X[:, -1, 0] + rng.standard_normal(4000)
+    settings = {"loss": "quantile", "quantile": 0.1, "max_iter": 15, "random_state": 0}
+    reg = RNNRegressor(early_stopping=True, hidden_layer_sizes=4, **settings)
+    reg.fit(X[:2000], y[:2000])
+    assert abs((y[2000:] < reg.predict(X[2000:])).mean() - 0.1) < 0.03
 
 
 # early_stopping="auto" -------------------------------------------------------------------------

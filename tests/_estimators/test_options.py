@@ -93,7 +93,7 @@ def test_a_dropout_mask_is_shared_by_the_steps_of_a_sequence():
 
     def loss(T, dropout):
         reg = unfitted("regressor", dropout=dropout, readout="step", cell="rnn_tanh", batch_size=1)
-        reg.set_params(hidden_layer_sizes=6, learning_rate_init=1e-300, alpha=0)
+        reg.set_params(hidden_layer_sizes=6, learning_rate_init=1e-300, alpha=0, standardize=False)
         reg.partial_fit([np.ones((T, 1))], [np.ones(T)])
         reg.weights_["W_hh_0"][:] = 0
         return reg.partial_fit([np.ones((T, 1))], [np.ones(T)]).loss_

@@ -206,7 +206,7 @@ def test_early_stopping_keeps_the_epoch_of_the_best_score(loss):
 @EVERY_LOSS
 def test_validation_scores_are_those_of_score_after_every_epoch(loss):
     X, y = make_counts(n=90)
-    reg = unfitted(**loss, early_stopping=True, tol=0)
+    reg = unfitted(**loss, early_stopping=True, scoring=None, tol=0)
     reg.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
     epochs, scores = unfitted(**loss), []
     for _ in range(reg.n_iter_):

@@ -21,7 +21,7 @@ from skrnn._estimators import state as states
 from skrnn.preprocessing import SequencePadder, StepImputer, StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-FIRST_FORMAT = Path(__file__).parent.parent / "reference" / "states" / "format_1.pickle"
+FORMATS = sorted((Path(__file__).parent.parent / "reference" / "states").glob("format_*.pickle"))
 RNG = np.random.default_rng(0)
 X = [RNG.standard_normal((T, 2)) for T in (3, 1, 4, 2, 5, 2)]
 LABELS = np.array(["a", "b", "c"] * 2)
@@ -125,17 +125,23 @@ def test_an_unfitted_estimator_stays_unfitted():
 # Formats --------------------------------------------------------------------------------------
 
 
-def test_a_file_of_the_first_format_predicts_the_same():
-    """The file was written by skrnn 0.1.0, with what it predicted; weights to the bit."""
+def test_every_format_has_a_file():
+    assert [path.stem for path in FORMATS] == [f"format_{k + 1}" for k in range(states.FORMAT)]
+
+
+@pytest.mark.parametrize("path", FORMATS, ids=lambda path: path.stem)
+def test_a_file_of_any_format_predicts_the_same(path):
+    """The file was written when the format was new, with what it predicted; weights to the bit."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stored = pickle.loads(FIRST_FORMAT.read_bytes())
+        stored = pickle.loads(path.read_bytes())
     for name, (model, weights, X, predicted) in stored.items():
         np.testing.assert_equal(model.weights_, weights, name)
         tolerance = 1e-5 if model.weights_["W_ho"].dtype == np.float32 else 1e-12
         np.testing.assert_allclose(
             getattr(model, "predict_proba", model.predict)(X), predicted, rtol=tolerance
         )
+        assert clone(model).get_params() == type(model)(**model.get_params()).get_params()
 
 
 def restored(change, kind=RNNClassifier):
@@ -152,9 +158,11 @@ def test_older_formats_are_brought_up_without_a_word(monkeypatch):
         return {"theta" if key == "vector" else key: value for key, value in state.items()}
 
     def age(state):
-        state["format"], state["vector"] = 0, state.pop("theta")
+        state["format"], state["vector"] = newest, state.pop("theta")
 
-    monkeypatch.setitem(states.UPGRADES, 0, rename)
+    newest = states.FORMAT
+    monkeypatch.setattr(states, "FORMAT", newest + 1)
+    monkeypatch.setitem(states.UPGRADES, newest, rename)
     np.testing.assert_array_equal(restored(age).predict(X), CASES["classifier"]().predict(X))
 
 

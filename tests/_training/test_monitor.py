@@ -201,7 +201,7 @@ def test_ctrl_c_between_epochs_leaves_the_weights_of_the_epoch(data, interrupt_b
 
 def test_ctrl_c_leaves_the_best_weights_with_early_stopping(data, interrupt_batch):
     X, y = data
-    parameters = {"early_stopping": True, "max_iter": 4}
+    parameters = {"early_stopping": True, "max_iter": 4, "scoring": None}
     expected = net(**parameters).fit(X, y, X_val=X, y_val=y)
     interrupt_batch(4 * 4 - 2)
     with pytest.warns(UserWarning, match="interrupted by the user"):
