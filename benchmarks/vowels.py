@@ -9,12 +9,9 @@ import warnings
 import numpy as np
 from _common import print_machine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skrnn import RNNClassifier
 from skrnn.datasets import load_japanese_vowels
-from skrnn.preprocessing import StepTransformer
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 SEEDS = range(5)
@@ -25,8 +22,7 @@ def run(cell, data):
     X_train, y_train, X_test, y_test = data
     scores, seconds = [], []
     for seed in SEEDS:
-        net = RNNClassifier(cell, alpha=0.001, tol=0.001, random_state=seed)
-        model = make_pipeline(StepTransformer(StandardScaler()), net)
+        model = RNNClassifier(cell, alpha=0.001, tol=0.001, random_state=seed)
         start = time.perf_counter()
         model.fit(X_train, y_train)
         seconds.append(time.perf_counter() - start)

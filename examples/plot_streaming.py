@@ -12,20 +12,16 @@ utterances.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skrnn import RNNClassifier, pad_sequences
 from skrnn.datasets import load_japanese_vowels
-from skrnn.preprocessing import StepTransformer
 
 
 def listen(model, X):
     """Return probabilities after every step, (T, n, classes), of utterances that start together."""
-    scaler, net = model[:-1], model[-1]
     state, outputs = None, []
-    for x_t in pad_sequences(scaler.transform(X)).swapaxes(0, 1):  # (n, D), NaN padding at the end
-        output, state = net.step(x_t, state)
+    for x_t in pad_sequences(X).swapaxes(0, 1):  # (n, D), NaN padding at the end
+        output, state = model.step(x_t, state)
         outputs.append(output)
     return np.array(outputs)
 
@@ -50,8 +46,7 @@ def plot(true, correct, lengths, chosen):
 def main():
     X_train, y_train = load_japanese_vowels(return_X_y=True, split="train")
     X_test, y_test = load_japanese_vowels(return_X_y=True, split="test")
-    model = make_pipeline(StepTransformer(StandardScaler()), RNNClassifier(random_state=0))
-    model.fit(X_train, y_train)
+    model = RNNClassifier(random_state=0).fit(X_train, y_train)
 
     probabilities = listen(model, X_test)
     difference = np.abs(probabilities[-1] - model.predict_proba(X_test)).max()
