@@ -317,6 +317,7 @@ def _is_iterable(X: Any) -> bool:
 
 def _item_as_array(item: Any, i: int) -> Any:
     """A sequence of whatever as an array; frames of numbers as an array of them."""
+    _require_order(item, f"Sequence {i}")
     table = known_table(item)
     try:
         return as_array(item, f"Sequence {i}") if table is None else numbers_of(item, "")

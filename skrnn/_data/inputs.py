@@ -210,7 +210,7 @@ def read_as(X: Any, schema: InputSchema | None, name: str) -> tuple[str, Any]:
         raise ValueError(_PANEL)
     if schema is None:
         return kind, X
-    if schema.kind == "sequences":
+    if schema.kind == "sequences" and isinstance(X, (np.ndarray, list, tuple)):
         X, one_row = _as_one_row(X, kind, schema.width)
         kind = "sequences" if one_row else kind
     elif schema.width == 1 and is_nested_list(X):
@@ -225,7 +225,7 @@ def _as_one_row(X: Any, kind: str, D: int) -> tuple[Any, bool]:
     if isinstance(X, np.ndarray):
         one_row = kind == "tabular" and X.shape == (1, D)
         return (X[None] if one_row else X), one_row
-    one_row = D > 1 and is_nested_list(X) and len(X) == 1 and len(X[0]) == D
+    one_row = D > 1 and len(X) == 1 and is_nested_list(X) and len(X[0]) == D
     return ([X] if one_row else X), one_row
 
 
@@ -284,7 +284,8 @@ def parse_table(
         vars(stand_in).pop(attribute, None)
     if schema is not None:
         vars(stand_in).update(schema.attributes())
-    sparse = hasattr(X, "toarray") or hasattr(X, "sparse")  # scikit-learn refuses them
+    # scikit-learn refuses what is sparse; a frame without columns says that it is
+    sparse = hasattr(X, "toarray") or (hasattr(X, "sparse") and X.shape[1] > 0)
     array = X if sparse else numbers_of(X, "X", hint)
     checked = check_array(
         array, dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator

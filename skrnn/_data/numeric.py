@@ -37,7 +37,10 @@ def known_table(values: Any) -> Any:
     """A frame or Series of any library as one of narwhals, None for anything else."""
     if isinstance(values, (np.ndarray, list, tuple)):  # narwhals takes its time to say so
         return None
-    table = nw.from_native(values, pass_through=True, allow_series=True)
+    try:
+        table = nw.from_native(values, pass_through=True, allow_series=True)
+    except ValueError as error:
+        raise ValueError(f"The columns of a frame need different names. {error}") from None
     return table if isinstance(table, (nw.DataFrame, nw.Series)) else None
 
 
@@ -87,6 +90,8 @@ def fill_masked(array: Any) -> NDArray[Any]:
 
 
 def _from_frame(frame: nw.DataFrame[Any], what: str, hint: str) -> NDArray[Any]:
+    if frame.shape[1] == 0:
+        return np.empty(frame.shape)
     pandas = frame.implementation.is_pandas_like()
     if pandas or all(t.is_numeric() or t == nw.Boolean for t in frame.schema.values()):
         array = frame.to_numpy()  # in which polars would make numbers of dates
@@ -96,7 +101,7 @@ def _from_frame(frame: nw.DataFrame[Any], what: str, hint: str) -> NDArray[Any]:
         _from_column(frame[:, j], what, f" in column {name!r}", hint)
         for j, name in enumerate(frame.columns)
     ]
-    return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0))
+    return np.stack(columns, axis=1)
 
 
 NARROW: dict[str, Any] = {  # types of columns all values of which float32 holds
@@ -119,8 +124,10 @@ def _widened(frame: nw.DataFrame[Any], array: NDArray[Any]) -> bool:
 def _from_column(column: nw.Series[Any], what: str, place: str, hint: str) -> NDArray[Any]:
     if column.dtype.is_temporal():
         _refuse(what, str(column.dtype).partition("(")[0], place, TIMES, hint)
+    if place and column.dtype.is_nested():
+        _refuse_sequences(what, place, hint)
     missing = column.is_null().to_numpy().astype(bool)
-    if not missing.any():
+    if not missing.any() or column.dtype == nw.Object:
         return _from_array(column.to_numpy(), what, place, hint)
     values = _from_array(column.drop_nulls().to_numpy(), what, place, hint)
     filled = np.full(len(missing), np.nan, computing_dtype([values.dtype]))
@@ -135,7 +142,9 @@ def _from_array(array: NDArray[Any], what: str, place: str, hint: str) -> NDArra
     if kind == "O":
         return _from_objects(array, what, place, hint)
     if kind == "c":
-        _refuse_complex(what)
+        _refuse_complex(what, hint)
+    if kind == "V":
+        raise ValueError(f"{what} is a structured array. {LAYOUT}")
     held = str(array.dtype) if kind in "mM" or not place else "text"
     _refuse(what, held, place, TIMES if kind in "mM" else TEXT, hint)
     return array
@@ -150,10 +159,9 @@ def _from_objects(array: NDArray[Any], what: str, place: str, hint: str) -> Floa
             i = next(i for i, value in enumerate(values) if found(type(value)))
             _refuse(what, f"{values[i]!r:.40}", place or _index(array, i), why, hint)
     if any(issubclass(t, (complex, np.complexfloating)) for t in types):
-        _refuse_complex(what)
+        _refuse_complex(what, hint)
     if array.ndim and any(map(_is_sequence, types)):
-        way_out = SPREAD if what == "X" else hint or LAYOUT
-        raise ValueError(f"{what} holds sequences{place} where there should be numbers. {way_out}")
+        _refuse_sequences(what, place, hint)
     absent = {t for t in types if t.__name__ == "NAType" or t in MASKED}
     if absent:
         values = [np.nan if type(value) in absent else value for value in values]
@@ -189,8 +197,14 @@ def _refuse(what: str, held: str, place: str, why: str, hint: str) -> None:
     raise ValueError(f"{message} {hint}".rstrip())
 
 
-def _refuse_complex(what: str) -> None:
-    raise ValueError(f"Complex data not supported: {what} is complex. Pass x.real, x.imag.")
+def _refuse_sequences(what: str, place: str, hint: str) -> None:
+    way_out = SPREAD if what == "X" else hint or LAYOUT
+    raise ValueError(f"{what} holds sequences{place} where there should be numbers. {way_out}")
+
+
+def _refuse_complex(what: str, hint: str) -> None:
+    message = f"Complex data not supported: {what} is complex. Pass x.real, x.imag. {hint}"
+    raise ValueError(message.rstrip())
 
 
 def _refuse_first_bad(array: NDArray[Any], what: str, place: str, hint: str) -> None:

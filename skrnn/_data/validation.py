@@ -129,7 +129,11 @@ def read_step(x_t: Any, D: int, dtype: Any) -> Rows:
     """Features (n, D) of one step of n sequences; or (n,) where D is 1."""
     x = x_t
     if type(x) is not np.ndarray or x.dtype != dtype:
-        x = as_computed(numbers_of(x, "x_t", f"Expected an array of shape (n, {D})."), dtype)
+        expected = f"Expected an array of real numbers of shape (n, {D})."
+        try:
+            x = as_computed(numbers_of(x, "x_t", expected), dtype)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     x = x[:, None] if x.ndim == 1 and D == 1 else x
     if x.ndim != 2 or x.shape[1] != D:
         raise ValueError(

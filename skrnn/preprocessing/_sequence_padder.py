@@ -112,8 +112,8 @@ class SequencePadder(SequenceTransformer):
         Returns
         -------
         ndarray of shape (n, T, D), or table of shape (n, T D) if `flatten`
-            T is `length_`; float32 if all sequences are, else float64. A table is a frame if X is
-            one.
+            T is `length_`; float32 if that holds all values exactly, else float64. A table is a
+            frame if X is one.
 
         Raises
         ------

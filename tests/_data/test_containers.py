@@ -1,5 +1,6 @@
 """What users hand in as X: within a kind, table or sequences, the container does not matter."""
 
+import tracemalloc
 import warnings
 from decimal import Decimal
 
@@ -295,6 +296,25 @@ def test_numbers_of_python_are_float64():
 def test_arrays_in_their_own_arithmetic_are_not_copied():
     for X in (CUBE, CUBE.astype(np.float32), TABLE):
         assert np.shares_memory(steps_of(X), X)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", ">f4", "int32", ">f8"])
+@pytest.mark.parametrize("build", [np.asarray, list, lambda X: X.reshape(len(X), -1)])
+def test_x_is_converted_by_one_copy(build, dtype):
+    X = build(np.ones((200, 50, 20)).astype(dtype))
+    tracemalloc.start()
+    steps = steps_of(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * steps.nbytes
+
+
+def test_the_dtype_does_not_change_the_batches():
+    X = [x.astype(np.float32) for x in make_sequences([4, 2, 3] * 20)]
+    y = np.arange(60) % 3
+    narrow = classifier(max_iter=5).fit(X, y)
+    wide = classifier(max_iter=5).fit([x.astype(np.float64) for x in X], y)
+    np.testing.assert_allclose(narrow.predict_proba(X), wide.predict_proba(X), rtol=0, atol=1e-5)
 
 
 # what is missing ------------------------------------------------------------------------------

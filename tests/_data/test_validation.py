@@ -367,6 +367,28 @@ def test_columns_of_sequences_are_said_to_be_so():
     assert classifier().fit(frames, Y).n_features_in_ == 2
 
 
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_columns_of_lists_are_said_to_be_so(frame):
+    X = frame({"u": [[1.0, 2.0]] * N, "v": [0.5] * N})
+    with pytest.raises(ValueError, match=r"X holds sequences in column 'u'"):
+        classifier().fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("X", "words"),
+    [
+        (pd.DataFrame(TABLE[:, :2], columns=["a", "a"]), r"columns .* different names.*\n.*'a'"),
+        (pd.DataFrame(index=range(N)), "0 feature"),
+        (pl.DataFrame(), "0 sample"),
+        (pd.DataFrame({"a": pd.Series([pd.NaT, None] * 3, dtype=object), "b": 1.0}), "NaT.*dates"),
+        (np.zeros((N, 2), "V4"), "structured"),
+    ],
+)
+def test_odd_frames_and_arrays_are_refused_in_words(X, words):
+    with pytest.raises(ValueError, match=words):
+        classifier().fit(X, Y)
+
+
 class Named(np.lib.mixins.NDArrayOperatorsMixin):
     """An array whose dimensions have names, as those of xarray."""
 
