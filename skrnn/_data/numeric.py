@@ -151,7 +151,7 @@ def _from_array(array: NDArray[Any], what: str, place: str, hint: str) -> NDArra
 
 
 def _from_objects(array: NDArray[Any], what: str, place: str, hint: str) -> Floats:
-    """Python's numbers, and what stands for a missing one, in float64."""
+    """Python's numbers, and what stands for a missing one, in float64; its booleans in float32."""
     values = array.ravel().tolist()
     types = set(map(type, values))
     for found, why in ((_is_time, TIMES), (_is_text, TEXT)):
@@ -166,8 +166,9 @@ def _from_objects(array: NDArray[Any], what: str, place: str, hint: str) -> Floa
     if absent:
         values = [np.nan if type(value) in absent else value for value in values]
         array = np.array(values, dtype=object).reshape(array.shape)
+    booleans = types - absent - {type(None)} <= {bool, np.bool_}
     try:
-        return array.astype(np.float64)
+        return array.astype(np.float32 if booleans else np.float64)
     except (TypeError, ValueError, OverflowError):
         _refuse_first_bad(array, what, place, hint)
         raise

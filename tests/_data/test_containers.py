@@ -319,7 +319,7 @@ def test_the_dtype_does_not_change_the_batches():
 
 # what is missing ------------------------------------------------------------------------------
 
-A, B = Decimal("1.5"), Decimal(2)
+A, B = Decimal("1.5"), Decimal("2.0")
 GAPS = {
     "float64[pyarrow]": pd.DataFrame({"a": [1.5, None, 2]}, dtype="float64[pyarrow]"),
     "decimal": pd.DataFrame({"a": [A, None, B]}),
@@ -346,6 +346,7 @@ WHOLE_GAPS = {
     "polars int": pl.DataFrame({"a": pl.Series([1, None, 0], dtype=pl.Int8)}),
     "polars bool": pl.DataFrame({"a": [True, None, False]}),
     "arrow int": pa.table({"a": pa.array([1, None, 0], pa.uint16())}),
+    "object bool": pd.DataFrame({"a": [True, None, False]}, dtype=object),
     "arrow bool": pa.table({"a": [True, None, False]}),
     "masked int": np.ma.masked_array(np.array([[1], [9], [0]], np.uint8), [[0], [1], [0]]),
     "masked bool": np.ma.masked_array([[True], [True], [False]], [[0], [1], [0]]),

@@ -165,7 +165,7 @@ BAD_TABLES = {
     "no row": (TABLE[:0], ValueError, r"0 sample"),
     "no column": (TABLE[:, :0], ValueError, r"0 feature"),
     "complex": (TABLE.astype(complex), ValueError, r"Complex data not supported"),
-    "text": (TABLE.astype(object).astype("U3") + "a", ValueError, r"text"),
+    "text": (np.full(TABLE.shape, "a"), ValueError, r"text"),
     "text among objects": (with_table((2, 2), "a", object), ValueError, r"'a'"),
     "sparse": (sparse.csr_array(TABLE), TypeError, r"[Ss]parse.*toarray"),
     "sparse matrix": (sparse.csr_matrix(TABLE), TypeError, r"[Ss]parse.*toarray"),
