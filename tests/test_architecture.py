@@ -11,7 +11,7 @@ import skrnn
 FOLDER = Path(skrnn.__file__).parent
 LEVELS = (  # from the bottom up: a module imports from earlier lines only
     ("_compat", "_typing", "_version", "_parallel.host"),
-    ("_data.sequences", "_nn.blas", "_nn.initializers", "_parallel.threads"),
+    ("_data.numeric", "_data.sequences", "_nn.blas", "_nn.initializers", "_parallel.threads"),
     ("_data.samples", "_data.containers", "_nn.cells", "_nn.embedding", "_nn.linear"),
     ("_nn.losses", "_nn.pooling", "_training.optimizers", "_training.schedules"),
     ("_training.early_stopping", "_training.health", "_training.monitor", "_data.scaling"),

@@ -652,3 +652,45 @@ def test_every_refusal_has_a_workaround():
         for tool, refused in product(tools, CONTAINERS):
             if refused in EXPECTED[tool]:
                 assert accepts(instead, [refused]) or accepts([tool], same_sequences(refused))
+
+
+# conformal prediction -------------------------------------------------------------------------
+
+SERIES = as_sequences([RNG.normal(size=(2 + i % 4, D)) for i in range(60)])
+SUMS = np.array([x.sum() for x in SERIES])
+SMALL_NET = {"hidden_layer_sizes": 4, "max_iter": 3, "random_state": 0}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("prefit", [True, False])
+def test_conformal_intervals_of_sequences(prefit):
+    regression = pytest.importorskip("mapie.regression")
+    net = RNNRegressor(**SMALL_NET)
+    model = net.fit(SERIES, SUMS) if prefit else net
+    mapie = regression.SplitConformalRegressor(model, confidence_level=0.9, prefit=prefit)
+    mapie = mapie if prefit else mapie.fit(SERIES, SUMS)
+    predicted, intervals = mapie.conformalize(SERIES, SUMS).predict_interval(SERIES)
+    np.testing.assert_array_equal(predicted, net.fit(SERIES, SUMS).predict(SERIES))
+    inside = (intervals[:, 0, 0] <= SUMS) & (intervals[:, 1, 0] >= SUMS)
+    assert inside.mean() >= 0.9
+
+
+CONFORMAL = {
+    "univariate sequences": (as_sequences([x[:, 0] for x in SERIES]), None),
+    "padded table": (pad_sequences(SERIES, flatten=True), D),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("prefit", [True, False])
+@pytest.mark.parametrize(("X", "features_per_step"), CONFORMAL.values(), ids=CONFORMAL)
+def test_conformal_sets_of_classes(X, features_per_step, prefit):
+    classification = pytest.importorskip("mapie.classification")
+    y = (SUMS > 0).astype(int)
+    net = RNNClassifier(**SMALL_NET, features_per_step=features_per_step)
+    model = net.fit(X, y) if prefit else net
+    mapie = classification.SplitConformalClassifier(model, confidence_level=0.9, prefit=prefit)
+    mapie = mapie if prefit else mapie.fit(X, y)
+    predicted, sets = mapie.conformalize(X, y).predict_set(X)
+    np.testing.assert_array_equal(predicted, net.fit(X, y).predict(X))
+    assert sets[np.arange(len(y)), y, 0].mean() >= 0.9

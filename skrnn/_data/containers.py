@@ -1,12 +1,23 @@
 """What users hand in, as steps of sequences one below the other."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import narwhals as nw
 import numpy as np
 
+from skrnn._data.numeric import (
+    LAYOUT,
+    NARROW,
+    as_array,
+    computing_dtype,
+    fill_masked,
+    known_table,
+    numbers_of,
+)
 from skrnn._data.sequences import is_finite, starts_of
-from skrnn._typing import Booleans, Floats, Integers, Rows
+from skrnn._typing import Booleans, Integers, Rows
 
 
 def kind_of(X: Any, fitted: str | None = None) -> str:
@@ -31,24 +42,91 @@ def kind_of(X: Any, fitted: str | None = None) -> str:
     return "sequences" if ragged else fitted or "tabular"
 
 
-def unwrap(X: Any) -> Any:
-    """Convert what is no known container but turns into an array."""
-    if isinstance(X, np.ndarray) and X.dtype.names:
-        raise ValueError(f"X is a structured array. {LAYOUT}")
-    if isinstance(X, np.ma.MaskedArray):
-        return _fill_masked(X)
-    known = (
-        isinstance(X, (np.ndarray, list, tuple))
-        or nw.from_native(X, pass_through=True, allow_series=True) is not X
+def is_nested_list(X: Any) -> bool:
+    """Whether X is a list of lists of numbers."""
+    lists = (list, tuple)
+    return (
+        isinstance(X, lists)
+        and len(X) > 0
+        and all(isinstance(item, lists) and _ndim(item) == 1 for item in X)
     )
-    return np.asarray(X) if not known and hasattr(X, "__array__") else X
 
 
-def _fill_masked(array: Any) -> Any:
-    """Masked values are missing: NaN."""
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float64)
-    return array.filled(np.nan)
+def unwrap(X: Any) -> Any:
+    """Convert what is no known container but turns into an array; refuse what would mislead."""
+    if isinstance(X, np.ndarray):
+        if X.dtype.names:
+            raise ValueError(f"X is a structured array. {LAYOUT}")
+        return fill_masked(X) if isinstance(X, np.ma.MaskedArray) else X
+    if type(X) in (list, tuple) or known_table(X) is not None:
+        return X
+    if hasattr(X, "batch_sizes"):
+        raise TypeError(
+            f"X is a {type(X).__name__}, whose rows are steps of many sequences: pass "
+            "torch.nn.utils.rnn.unpack_sequence(X)."
+        )
+    _require_order(X, "X")
+    return as_array(X, "X") if hasattr(X, "__array__") else X
+
+
+TIME = {"time", "times", "t", "step", "steps", "timestep", "timesteps", "time_step", "time_steps"}
+FEATURE = {"feature", "features", "channel", "channels", "variable", "variables", "band", "sensor"}
+
+
+def _require_order(x: Any, what: str) -> None:
+    """Refuse an array whose dimensions have names (xarray's) that say another order.
+
+    X is to be (n, time, feature), or a table (n, p); its items (time, feature).
+    """
+    dims = getattr(x, "dims", None)
+    if not isinstance(dims, tuple) or len(dims) not in (2, 3):
+        return
+    time = [i for i, dim in enumerate(dims) if str(dim).lower() in TIME]
+    features = [i for i, dim in enumerate(dims) if str(dim).lower() in FEATURE]
+    alone = what == "X" and len(dims) == 2 and time and features  # one sequence, not a table
+    wrong = alone or features == [0]
+    if len(dims) == 3:
+        wrong = wrong or features == [1] or time in ([0], [2])
+    elif what != "X":
+        wrong = wrong or time == [1]
+    if not wrong:
+        return
+    rest = [i for i in range(len(dims)) if i not in (*time, *features)]
+    turned = ", ".join(repr(dims[i]) for i in rest + time + features)
+    raise ValueError(
+        f"{what} has the dimensions {dims}, but sequences are read as (n, time, feature), and each "
+        f"as (time, feature): pass {'[' * bool(alone)}x.transpose({turned}){']' * bool(alone)}."
+    )
+
+
+def require_container(X: Any) -> None:
+    """Refuse what holds sequences in a way that cannot be indexed, or not in this order."""
+    plain = X is None or isinstance(X, (np.ndarray, list, tuple, str, bytes)) or np.isscalar(X)
+    if not (plain or hasattr(X, "toarray") or known_table(X) is not None):
+        _refuse_container(X)
+
+
+def _refuse_container(X: Any) -> NoReturn:
+    name = type(X).__name__
+    if isinstance(X, Mapping):
+        way_out = "pass its values, skrnn.as_sequences(list(X.values())), in the order of y"
+    elif "groupby" in name.lower():
+        way_out = (
+            "pass [group for _, group in X], with the columns that are features, or let "
+            "skrnn.preprocessing.from_long(frame, id=..., time=...) make sequences of the frame"
+        )
+    elif name == "Expr" or hasattr(X, "collect"):
+        way_out = "collect it first: frame.collect(), or frame.select(X).collect()"
+    elif isinstance(X, Set):
+        way_out = "it has no order; pass a list"
+    elif isinstance(X, Iterable) or hasattr(X, "__getitem__"):
+        way_out = (
+            "pass skrnn.as_sequences(list(X)) if its items are sequences, or "
+            "[x for batch in X for x in batch] if they are batches of them"
+        )
+    else:
+        way_out = f"pass an array, a frame or a list of sequences. {LAYOUT}"
+    raise TypeError(f"X is of type {name}: {way_out.rstrip('.')}.")
 
 
 def items_of(X: Any) -> Any:
@@ -60,26 +138,38 @@ def items_of(X: Any) -> Any:
             return X
         one_column = X.dtype == object and (X.ndim == 1 or X.shape[1:] == (1,))
         return X.ravel() if one_column else None
-    table = nw.from_native(X, pass_through=True, allow_series=True)
-    if isinstance(table, nw.DataFrame) and table.shape[1] == 1:
-        table = table[:, 0]
-    if isinstance(table, nw.Series) and table.dtype in (nw.Object, nw.List, nw.Array):
-        items = table.to_list()
-        return [_as_float32(item) for item in items] if _is_float32(table.dtype) else items
-    return None
+    column = _column_of(X)
+    nested = column is not None and column.dtype in (nw.Object, nw.List, nw.Array)
+    return column.to_list() if nested else None
 
 
-def _is_float32(dtype: Any) -> bool:
+def _column_of(X: Any) -> Any:
+    """A Series, or the only column of a frame; None for anything else."""
+    table = known_table(X)
+    if isinstance(table, nw.DataFrame):
+        return table[:, 0] if table.shape[1] == 1 else None
+    return table
+
+
+def _typed_items(X: Any) -> Any:
+    """The items of a container; lists from a column of numbers of one type as arrays of it."""
+    items, column = items_of(X), _column_of(X)
+    if items is None or column is None:
+        return items
+    dtype = column.dtype
     while dtype in (nw.List, nw.Array):
         dtype = dtype.inner
-    return bool(dtype == nw.Float32)
+    narrow = NARROW.get(str(dtype))
+    if narrow is None:
+        return items
+    return [_typed(item, narrow) if isinstance(item, (list, tuple)) else item for item in items]
 
 
-def _as_float32(item: Any) -> Any:
-    try:
-        return np.asarray(item, dtype=np.float32)
-    except (TypeError, ValueError):  # not rectangular, which is said elsewhere
-        return item
+def _typed(item: Any, dtype: Any) -> Any:
+    with suppress(TypeError, ValueError):  # not rectangular, which is said elsewhere
+        array = np.asarray(item)
+        return array.astype(dtype if array.dtype.kind in "biuf" else np.float32)  # None as NaN
+    return item
 
 
 def _ndim(item: Any) -> int:
@@ -87,7 +177,7 @@ def _ndim(item: Any) -> int:
         return 1 + (_ndim(item[0]) if len(item) else 0)
     if hasattr(item, "shape"):
         return len(item.shape)
-    return np.ndim(item) if hasattr(item, "__array__") else 0
+    return as_array(item, "An item of X").ndim if hasattr(item, "__array__") else 0
 
 
 def stack_table(X: Rows, features_per_step: int | None) -> tuple[Rows, Integers]:
@@ -102,15 +192,18 @@ def stack_table(X: Rows, features_per_step: int | None) -> tuple[Rows, Integers]
     return X.reshape(n * (p // D), D), np.full(n, p // D)
 
 
-def stack_items(X: Any) -> tuple[Rows, Integers, list[Any] | None]:
-    """Sequences (T_i, D) or (T_i,) as steps (sum of T_i, D), lengths and step feature names."""
-    items = items_of(X)
+def stack_items(X: Any, dtype: Any = None) -> tuple[Rows, Integers, list[Any] | None]:
+    """Sequences (T_i, D) or (T_i,) as steps (sum of T_i, D), lengths and step feature names.
+
+    The dtype is that in which X is computed, if none is given.
+    """
+    items = _typed_items(X)
     if len(items) == 0:
         raise ValueError("Found 0 sample(s): X holds no sequence, and at least one is required.")
     if isinstance(X, np.ndarray) and X.ndim == 3 and X.dtype != object and X.size:
-        cube = _as_numbers(X, "X", None)
+        cube = numbers_of(X, "X")
         n, T, D = cube.shape
-        return cube.reshape(n * T, D), np.full(n, T), None
+        return as_computed(cube, dtype).reshape(n * T, D), np.full(n, T), None
     names = [_names(item) for item in items]
     arrays = [_as_sequence(item, i) for i, item in enumerate(items)]
     D = arrays[0].shape[1]
@@ -125,67 +218,38 @@ def stack_items(X: Any) -> tuple[Rows, Integers, list[Any] | None]:
                 f"Sequence {i} has the columns {names[i]}, but sequence 0 has {names[0]}. All "
                 "frames need the same columns in the same order."
             )
-    if any(array.dtype != np.float32 for array in arrays):
-        arrays = [array.astype(np.float64, copy=False) for array in arrays]
-    return np.concatenate(arrays), np.array([len(array) for array in arrays]), names[0]
+    dtype = dtype or computing_dtype(array.dtype for array in arrays)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        steps = np.concatenate(arrays, dtype=dtype, casting="unsafe")
+    return steps, np.array([len(array) for array in arrays]), names[0]
 
 
-LAYOUT = (
-    "Each sequence is an array of shape (steps, features), or (steps,) for one feature; an array "
-    "of shape (channels, time), as in aeon, is turned by x.T."
-)
-
-
-def _frame(item: Any) -> Any:
-    """A frame of any library, None for anything else."""
-    if isinstance(item, (np.ndarray, list, tuple)):  # narwhals takes its time to say so
-        return None
-    frame = nw.from_native(item, pass_through=True)
-    return frame if isinstance(frame, nw.DataFrame) else None
+def as_computed(array: Any, dtype: Any = None) -> Rows:
+    """A real array, C-contiguous, in this dtype or in that in which it is computed."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype or computing_dtype([array.dtype]), order="C")
 
 
 def _names(item: Any) -> list[Any] | None:
-    frame = _frame(item)
-    return None if frame is None else list(frame.columns)
+    frame = known_table(item)
+    return list(frame.columns) if isinstance(frame, nw.DataFrame) else None
 
 
 def _as_sequence(item: Any, i: int) -> Rows:
+    what = f"Sequence {i}"
     if hasattr(item, "toarray"):
-        raise TypeError(f"Sequence {i} is sparse; dense arrays are required: use x.toarray().")
-    array = _as_numbers(_as_array(item, i), f"Sequence {i}", item)
+        raise TypeError(f"{what} is sparse; dense arrays are required: use x.toarray().")
+    if not isinstance(item, (np.ndarray, list)):
+        _require_order(item, what)
+    array = numbers_of(item, what)
     if array.ndim not in (1, 2):
-        raise ValueError(f"Sequence {i} has {array.ndim} dimensions. {LAYOUT}")
+        raise ValueError(f"{what} has {array.ndim} dimensions. {LAYOUT}")
     if array.size == 0:
         raise ValueError(
-            f"Sequence {i} is empty (shape {array.shape}). Every sequence needs at least one step "
+            f"{what} is empty (shape {array.shape}). Every sequence needs at least one step "
             "of at least one feature: leave it out, with its target."
         )
     return array[:, None] if array.ndim == 1 else array
-
-
-def _as_array(item: Any, i: int) -> Any:
-    if isinstance(item, np.ma.MaskedArray):
-        return _fill_masked(item)
-    frame = _frame(item)
-    try:
-        return np.asarray(item) if frame is None else frame.to_numpy()
-    except ValueError:
-        raise ValueError(f"Sequence {i} is not rectangular. {LAYOUT}") from None
-
-
-def _as_numbers(array: Any, what: str, item: Any) -> Floats:
-    """The array in float32 if it is, else in float64."""
-    if array.dtype.kind == "c":
-        raise ValueError(f"Complex data not supported: {what} is complex. Pass x.real, x.imag.")
-    if array.dtype.kind in "USmM":
-        raise ValueError(
-            f"{what} holds {array.dtype}, but numbers are required: turn text and categories into "
-            "numbers first."
-        )
-    try:
-        return array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} holds what is not a number: {item!r:.80}. {LAYOUT}") from None
 
 
 def require_valid_steps(steps: Rows, lengths: Integers) -> None:
@@ -230,12 +294,39 @@ def place_of(lengths: Integers, bad: Booleans) -> str:
 def _require_items(X: Any) -> Any:
     """The items of a container, those of a plain array or an iterator being its rows."""
     X = unwrap(X)
-    items = items_of(X)
-    if items is None and hasattr(X, "columns"):
+    items = _typed_items(X)
+    if items is not None:
+        return items
+    if known_table(X) is not None and len(X.shape) == 2:
         raise ValueError(
             "X is a frame of several columns, not sequences: pass one frame or array per sequence."
         )
-    return list(X) if items is None else items
+    keyed = isinstance(X, (Mapping, Set)) or "groupby" in type(X).__name__.lower()
+    if keyed or isinstance(X, (str, bytes)) or not _is_iterable(X):
+        _refuse_container(X)
+    return list(X)
+
+
+def _is_iterable(X: Any) -> bool:
+    """Whether X has items; a lazy frame, or an array of no dimension, has none."""
+    if isinstance(X, np.ndarray):
+        return X.ndim > 0
+    sized = isinstance(X, Iterable) or hasattr(X, "__getitem__")
+    return sized and not hasattr(X, "collect") and type(X).__name__ != "Expr"
+
+
+def _item_as_array(item: Any, i: int) -> Any:
+    """A sequence of whatever as an array; frames of numbers as an array of them."""
+    _require_order(item, f"Sequence {i}")
+    table = known_table(item)
+    try:
+        return as_array(item, f"Sequence {i}") if table is None else numbers_of(item, "")
+    except (TypeError, ValueError):
+        if table is None:
+            raise
+        columns = table.iter_columns() if isinstance(table, nw.DataFrame) else [table]
+        arrays = [np.asarray(column.to_list(), dtype=object) for column in columns]
+        return np.stack(arrays, axis=1) if isinstance(table, nw.DataFrame) else arrays[0]
 
 
 def as_sequences(X: Any) -> np.ndarray:
@@ -264,7 +355,7 @@ def as_sequences(X: Any) -> np.ndarray:
     items = _require_items(X)
     boxes = np.empty(len(items), dtype=object)
     for i, item in enumerate(items):
-        boxes[i] = _as_array(item, i)
+        boxes[i] = _item_as_array(item, i)
         if boxes[i].ndim == 0:
             raise ValueError(f"Item {i} is {item!r}, not a sequence.")
     return boxes
@@ -286,7 +377,8 @@ def pad_sequences(X: Any, *, flatten: bool = False) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, T, D) or (n, T D)
-        T is the length of the longest sequence; float32 if all sequences are, else float64.
+        T is the length of the longest sequence; float32 if it holds all values exactly, as those of
+        float32 and of integers of up to 16 bits, else float64.
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """X as sequences: parsed once, against what was learned of it at fit."""
 
+import warnings
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import narwhals as nw
 import numpy as np
@@ -9,14 +10,17 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skrnn._data.containers import (
-    LAYOUT,
+    as_computed,
+    is_nested_list,
     kind_of,
     place_of,
+    require_container,
     require_valid_steps,
     stack_items,
     stack_table,
     unwrap,
 )
+from skrnn._data.numeric import LAYOUT, known_table, numbers_of
 from skrnn._data.scaling import Scaling
 from skrnn._data.sequences import Sequences, present_steps
 from skrnn._typing import Booleans, Floats, Integers, Rows
@@ -185,7 +189,9 @@ def _parse(
     require_codes(steps, lengths, categorical)
     present = present_steps(steps)
     sequences = Sequences.from_steps(steps, lengths, present)
-    rectangular = schema.kind == "tabular" or getattr(X, "ndim", 0) == 3
+    rectangular = isinstance(X, np.ndarray) and (X.ndim == 3 or X.dtype != object)
+    if schema.kind == "tabular":  # but for nested lists of other lengths
+        rectangular = bool((lengths == schema.n_features // schema.width).all())
     return ParsedInput(sequences, lengths, present, rectangular), schema, categorical
 
 
@@ -196,16 +202,14 @@ def parse_steps(
 
     D is `features_per_step`. X is compared with `schema`, which is None at a first call.
     """
-    X = unwrap(X)
-    name, kind = type(estimator).__name__, kind_of(X, schema and schema.kind)
-    if schema is not None and kind != schema.kind:
-        raise ValueError(_WRONG_KIND[kind].format(name=name))
+    X, name = unwrap(X), type(estimator).__name__
+    kind, X = read_as(X, schema, name)
     if kind == "tabular":
-        table, names = parse_table(estimator, X, schema)
+        table, names = parse_table(estimator, X, schema, dtype=dtype, hint=_hint_for(X))
         steps, lengths = stack_table(table, D)
         found = InputSchema(kind, table.shape[1], steps.shape[1], names)
     else:
-        steps, lengths, names = stack_items(X)
+        steps, lengths, names = stack_items(X, dtype)
         width = steps.shape[1]
         if D not in (None, width):
             raise ValueError(
@@ -215,9 +219,60 @@ def parse_steps(
         found = InputSchema(kind, width, width, _all_strings(names))
         if schema is not None:
             _compare_step_features(name, found, names, schema)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
-        steps = steps if dtype is None else steps.astype(dtype, copy=False)
+        elif D is None and width > 1 and (lengths == 1).all():
+            warnings.warn(_ONE_STEP, stacklevel=2)
     return steps, lengths, schema or found
+
+
+def read_as(X: Any, schema: InputSchema | None, name: str) -> tuple[str, Any]:
+    """Kind that X is read as, and X: a row for what was fitted on sequences becomes one of them.
+
+    Nested lists are rows of any lengths where a step has one feature: a table if all are as long
+    as those of the fit.
+    """
+    require_container(X)
+    kind = kind_of(X, schema and schema.kind)
+    if kind == "tabular" and getattr(getattr(X, "index", None), "nlevels", 1) > 1:
+        raise ValueError(_PANEL)
+    if schema is None:
+        return kind, X
+    if schema.kind == "sequences" and isinstance(X, (np.ndarray, list, tuple)):
+        X, one_row = _as_one_row(X, kind, schema.width)
+        kind = "sequences" if one_row else kind
+    elif schema.width == 1 and is_nested_list(X):
+        return "tabular" if {len(row) for row in X} == {schema.n_features} else "sequences", X
+    if kind != schema.kind:
+        _refuse_kind(X, kind, name, schema)
+    return kind, X
+
+
+def _as_one_row(X: Any, kind: str, D: int) -> tuple[Any, bool]:
+    """An array or a list of shape (1, D) as one sequence of one step; any other as it is."""
+    if isinstance(X, np.ndarray):
+        one_row = kind == "tabular" and X.shape == (1, D)
+        return (X[None] if one_row else X), one_row
+    one_row = D > 1 and len(X) == 1 and is_nested_list(X) and len(X[0]) == D
+    return ([X] if one_row else X), one_row
+
+
+def _hint_for(X: Any) -> str:
+    return LONG if isinstance(known_table(X), nw.DataFrame) else ""
+
+
+def _refuse_kind(X: Any, kind: str, name: str, schema: InputSchema) -> NoReturn:
+    """Say how X has to be passed to what was fitted on the other kind."""
+    if kind == "sequences":
+        raise ValueError(_WRONG_KIND["sequences"].format(name=name))
+    if isinstance(known_table(X), nw.DataFrame):
+        raise ValueError(_WRONG_KIND["frame"].format(name=name))
+    array = numbers_of(X, "X")
+    if array.ndim == 0:
+        raise ValueError(f"X is {X!r:.40}, not sequences. {LAYOUT}")
+    if array.ndim == 1:
+        one = "[x]" if schema.width == 1 else "x[None]"
+        what = "sequence of one feature" if schema.width == 1 else "step of all features"
+        raise ValueError(_WRONG_KIND["row"].format(name=name, one=one, what=what))
+    raise ValueError(_WRONG_KIND["tabular"].format(name=name))
 
 
 def _all_strings(names: list[Any] | None) -> list[str] | None:
@@ -242,11 +297,12 @@ def _compare_step_features(
 
 
 def parse_table(
-    estimator: Any, X: Any, schema: InputSchema | None
+    estimator: Any, X: Any, schema: InputSchema | None, *, dtype: Any = None, hint: str = ""
 ) -> tuple[Rows, list[str] | None]:
-    """A table as an array in float64 or float32, and the names of its columns.
+    """A table as an array in this dtype or that in which it is computed, and its columns' names.
 
     scikit-learn compares it with `schema`, on a stand-in: its checks write to the estimator.
+    Messages about what is no number end in `hint`.
     """
     stand_in = object.__new__(type(estimator))
     vars(stand_in).update(vars(estimator))
@@ -254,40 +310,15 @@ def parse_table(
         vars(stand_in).pop(attribute, None)
     if schema is not None:
         vars(stand_in).update(schema.attributes())
-    table = _validated(stand_in, X, reset=schema is None)
+    # scikit-learn refuses what is sparse; a frame without columns says that it is
+    sparse = hasattr(X, "toarray") or (hasattr(X, "sparse") and X.shape[1] > 0)
+    array = X if sparse else numbers_of(X, "X", hint)
+    checked = check_array(
+        array, dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator
+    )
+    validate_data(stand_in, X, skip_check_array=True, reset=schema is None)
     names = getattr(stand_in, "feature_names_in_", None)
-    return table, None if names is None else list(names)
-
-
-def _validated(estimator: Any, X: Any, *, reset: bool) -> Rows:
-    frame = nw.from_native(X, pass_through=True)
-    check = {"dtype": [np.float64, np.float32], "order": "C", "ensure_all_finite": False}
-    try:
-        if isinstance(frame, nw.DataFrame) and not frame.implementation.is_pandas():
-            # scikit-learn would make polars' float32 wider
-            validate_data(estimator, X, skip_check_array=True, reset=reset)
-            return check_array(frame.to_numpy(), **check)
-        return validate_data(estimator, X, reset=reset, **check)
-    except OverflowError:
-        raise ValueError("X holds an integer that is too large for a float.") from None
-    except ValueError as error:
-        if "could not convert" in str(error):
-            raise ValueError(_not_a_number(X)) from None
-        if "setting an array element" not in str(error):
-            raise
-        raise ValueError(
-            f"X is neither a table of numbers nor a list or column of sequences. {LAYOUT}"
-        ) from None
-
-
-def _not_a_number(X: Any) -> str:
-    """Say which row of a table holds text."""
-    for i, row in enumerate(np.atleast_1d(np.asarray(X, dtype=object))):
-        try:
-            np.asarray(row, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            return f"Sequence {i} is not made of numbers: {error}. Turn text into numbers first."
-    return "X holds what is not a number."
+    return as_computed(checked, dtype), None if names is None else list(names)
 
 
 _WRONG_KIND = {
@@ -295,12 +326,36 @@ _WRONG_KIND = {
         "X is a table of two dimensions, but this {name} was fitted on sequences. Reshape your "
         "data: X[None] if X is a single sequence (steps, features), or a list of sequences."
     ),
+    "frame": (
+        "X is a frame, which is a table of two dimensions, but this {name} was fitted on "
+        "sequences. Pass [X] if X is a single sequence (steps, features), else a list of frames; "
+        "skrnn.preprocessing.from_long makes sequences of a long frame."
+    ),
+    "row": (
+        "X has one dimension, but this {name} was fitted on sequences. Reshape your data: {one} if "
+        "it is a single {what}, or pass a list of sequences."
+    ),
     "sequences": (
         "X holds sequences, but this {name} was fitted on a table of two dimensions whose rows are "
         "flattened sequences. Flatten each sequence into a row, or pad_sequences(X, flatten=True); "
         "or fit on sequences."
     ),
 }
+LONG = (
+    "If X is a long frame, one row per step, skrnn.preprocessing.from_long(X, id=..., time=...) "
+    "makes sequences of it."
+)
+_PANEL = (
+    "X is a frame with a MultiIndex, as sktime's panels, and would be read as a table, one "
+    "sequence per row. Pass [group.droplevel(0) for _, group in X.groupby(level=0)], or "
+    "skrnn.preprocessing.from_long(X.reset_index(), id=..., time=...); or X.reset_index(drop=True) "
+    "if it is a table."
+)
+_ONE_STEP = (
+    "Every sequence of X has one step of several features. If X is laid out as (n, channels, "
+    "time), as in aeon and sktime, pass X.transpose(0, 2, 1), or x.T for every x of a list. If one "
+    "step is meant, features_per_step=D, the number of features, says so."
+)
 
 
 def which_features(features: Any, D: int, names: list[str] | None) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-from skrnn._data.containers import items_of
+from skrnn._data.containers import as_computed, items_of
+from skrnn._data.numeric import numbers_of
 from skrnn._typing import Booleans, Floats, Integers, Rows
 
 
@@ -126,17 +127,13 @@ def _steps_of(item: Any, name: str, expected: str) -> Any:
 
 def read_step(x_t: Any, D: int, dtype: Any) -> Rows:
     """Features (n, D) of one step of n sequences; or (n,) where D is 1."""
-    try:
-        x = np.asarray(x_t)
-        if x.dtype.kind in "cUSmM":
-            raise TypeError
-        if x.dtype != dtype:
-            with np.errstate(over="ignore"):  # infinity is refused
-                x = x.astype(dtype)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"x_t must be an array of real numbers of shape (n, {D}), got {x_t!r:.80}."
-        ) from None
+    x = x_t
+    if type(x) is not np.ndarray or x.dtype != dtype:
+        expected = f"Expected an array of real numbers of shape (n, {D})."
+        try:
+            x = as_computed(numbers_of(x, "x_t", expected), dtype)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
     x = x[:, None] if x.ndim == 1 and D == 1 else x
     if x.ndim != 2 or x.shape[1] != D:
         raise ValueError(

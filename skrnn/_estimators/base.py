@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import CallbackSupportMixin, InvalidParameterError, fit_context
-from skrnn._data.inputs import Inputs, ParsedInput, assign, learn_inputs
+from skrnn._data.inputs import LONG, Inputs, ParsedInput, assign, learn_inputs
 from skrnn._data.samples import Samples
 from skrnn._data.validation import (
     check_groups,
@@ -517,9 +517,10 @@ def parse_weight(sample_weight: Any, parsed: ParsedInput, n_targets: int, per_st
     if per_step:
         return check_step_weight(sample_weight, parsed.lengths, parsed.present)
     if n_targets != n:
+        long = f" {LONG}" if n_targets < n and parsed.rectangular else ""
         raise ValueError(
             f"X has {n} sequences, but y has {n_targets} targets: found input variables with "
-            "inconsistent numbers of samples."
+            f"inconsistent numbers of samples.{long}"
         )
     return check_sample_weight(sample_weight, n)
 

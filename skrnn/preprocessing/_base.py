@@ -1,7 +1,7 @@
 """What transformers of sequences share: they parse X into steps and return its container."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from typing import Any, Literal, Self
 
@@ -12,12 +12,19 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
-from skrnn._data.containers import require_no_infinity
-from skrnn._data.inputs import InputSchema, assign, parse_steps
+from skrnn._data.containers import require_no_infinity, unwrap
+from skrnn._data.inputs import InputSchema, assign, parse_steps, read_as
 from skrnn._data.sequences import Sequences, present_steps
 from skrnn._parallel.host import computing
 from skrnn._typing import Integers, Rows
-from skrnn.preprocessing._containers import Transformer, frame_of, like_sequences, like_table
+from skrnn.preprocessing._containers import (
+    Names,
+    Transformer,
+    frame_of,
+    like_rows,
+    like_sequences,
+    like_table,
+)
 
 
 class SequenceTransformer(Transformer):
@@ -82,9 +89,7 @@ class SequenceTransformer(Transformer):
         """
         check_is_fitted(self)
         steps, lengths = self._transformed(X)
-        if self._schema.kind == "sequences":
-            return like_sequences(X, steps, lengths, self._names_out)
-        return self._as_table(X, steps.reshape(len(lengths), -1))
+        return self._like(X, self._schema, steps, lengths, self._names_out, self._as_table)
 
     def set_output(
         self, *, transform: Literal["default", "pandas", "polars"] | None = None
@@ -164,6 +169,23 @@ class SequenceTransformer(Transformer):
             return self.get_feature_names_out()
         except (AttributeError, ValueError):
             return None
+
+    def _like(
+        self,
+        X: Any,
+        schema: InputSchema,
+        steps: Rows,
+        lengths: Integers,
+        find_names: Callable[[], Names | None],
+        as_table: Callable[[Any, Rows], Any],
+    ) -> Any:
+        """Steps in a container like X, which is of that schema."""
+        kind, X = read_as(unwrap(X), schema, type(self).__name__)
+        if kind == "tabular":
+            return as_table(X, steps.reshape(len(lengths), -1))
+        if schema.kind == "tabular":
+            return like_rows(X, steps, lengths)
+        return like_sequences(X, steps, lengths, find_names)
 
     def _as_table(self, X: Any, table: Rows) -> Any:
         """A table in the container chosen by `set_output`, else in that of X."""

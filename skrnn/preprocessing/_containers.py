@@ -90,6 +90,12 @@ def like_sequences(
     return like_container(X, items)
 
 
+def like_rows(X: Any, steps: Rows, lengths: Integers) -> Any:
+    """Concatenated steps as nested lists like X: each sequence flattened, as a row of a table."""
+    rows = [part.ravel().tolist() for part in np.split(steps, np.cumsum(lengths)[:-1])]
+    return tuple(rows) if isinstance(X, tuple) else rows
+
+
 def _like_item(item: Any, steps: Rows, names: Names | None) -> Any:
     """Steps as one sequence like item: a frame if they have names, a Series, or an array."""
     array = steps[:, 0] if steps.shape[1] == 1 and np.ndim(item) == 1 else steps

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, StrOptions
-from skrnn._data.containers import as_sequences, unwrap
+from skrnn._data.containers import as_sequences
+from skrnn._data.numeric import numbers_of
 from skrnn._data.sequences import Sequences
 from skrnn._typing import Integers, Rows
 from skrnn.preprocessing._base import SequenceTransformer, without_padding
@@ -112,8 +112,8 @@ class SequencePadder(SequenceTransformer):
         Returns
         -------
         ndarray of shape (n, T, D), or table of shape (n, T D) if `flatten`
-            T is `length_`; float32 if all sequences are, else float64. A table is a frame if X is
-            one.
+            T is `length_`; float32 if that holds all values exactly, else float64. A table is a
+            frame if X is one.
 
         Raises
         ------
@@ -165,9 +165,7 @@ class SequencePadder(SequenceTransformer):
 
     def _steps_of_padded(self, X: Any) -> tuple[Rows, int]:
         """The steps of an array or a table of padded sequences, and how many each has."""
-        X = unwrap(X)
-        frame = nw.from_native(X, pass_through=True)
-        array = np.asarray(frame.to_numpy() if isinstance(frame, nw.DataFrame) else X)
+        array = numbers_of(X, "X")
         D = self._schema.width
         rows = array.ndim == 2 and array.shape[1] % D == 0
         if array.size == 0 or not (rows or (array.ndim == 3 and array.shape[2] == D)):

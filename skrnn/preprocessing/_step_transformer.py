@@ -20,12 +20,13 @@ from sklearn.utils.validation import check_is_fitted
 from skrnn._compat import HasMethods, fit_context
 from skrnn._data.containers import items_of
 from skrnn._data.inputs import InputSchema, assign, parse_steps
+from skrnn._data.numeric import known_table, numbers_of
 from skrnn._data.sequences import present_steps
 from skrnn._data.validation import check_sample_weight
 from skrnn._parallel.host import computing
 from skrnn._typing import Booleans, Floats, Integers, Rows
 from skrnn.preprocessing._base import SequenceTransformer
-from skrnn.preprocessing._containers import like_sequences, like_table
+from skrnn.preprocessing._containers import like_table
 
 
 def _inner_has(name: str) -> Callable[[Any], bool]:
@@ -78,8 +79,8 @@ class StepTransformer(SequenceTransformer):
 
     Notes
     -----
-    `transformer` is passed an array, float32 if all sequences are, else float64; its output is
-    converted to an array if it is sparse or a frame. It must return one row per step.
+    `transformer` is passed an array, float32 if that holds all values exactly, else float64; its
+    output is converted to an array if it is sparse or a frame. It must return one row per step.
 
     Examples
     --------
@@ -245,23 +246,29 @@ class StepTransformer(SequenceTransformer):
             Steps as they were; those that are absent are NaN.
         """
         check_is_fitted(self)
+        schema = self._schema_of_outputs()
         with computing():
-            steps, lengths = self._parse_outputs(X)
+            steps, lengths = self._parse_outputs(X, schema)
             present = present_steps(steps)
-        width = self._schema.width
-        steps = _map_present(self.transformer_.inverse_transform, steps, present, width)
+        steps = _map_present(
+            self.transformer_.inverse_transform, steps, present, self._schema.width
+        )
         names = partial(OneToOneFeatureMixin.get_feature_names_out, self)
-        if self._schema.kind == "sequences":
-            return like_sequences(X, steps, lengths, names)
-        return like_table(X, steps.reshape(len(lengths), -1), names)
+        as_table = partial(like_table, find_names=names)
+        return self._like(X, schema, steps, lengths, names, as_table)
 
-    def _parse_outputs(self, X: Any) -> tuple[Rows, Integers]:
-        """Steps and lengths of what `transform` returned."""
-        D, outputs, kind = self._schema.width, self._n_outputs, self._schema.kind
-        schema = InputSchema(kind, self.n_features_in_ // D * outputs, outputs)
-        frame = nw.from_native(X, pass_through=True)
-        values = frame.to_numpy() if isinstance(frame, nw.DataFrame) else X
-        features_per_step = outputs if kind == "tabular" else None
+    def _schema_of_outputs(self) -> InputSchema:
+        """What `transform` returns."""
+        n_steps = self.n_features_in_ // self._schema.width
+        tabular = self._schema.kind == "tabular"
+        width = self._n_outputs
+        return InputSchema(self._schema.kind, n_steps * width if tabular else width, width)
+
+    def _parse_outputs(self, X: Any, schema: InputSchema) -> tuple[Rows, Integers]:
+        """Steps and lengths of what `transform` returned, whatever its columns are called."""
+        frame = isinstance(known_table(X), nw.DataFrame)
+        values = numbers_of(X, "X") if frame and schema.kind == "tabular" else X
+        features_per_step = schema.width if schema.kind == "tabular" else None
         steps, lengths, _ = parse_steps(self, values, features_per_step, schema)
         return steps, lengths
 

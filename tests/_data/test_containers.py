@@ -1,11 +1,15 @@
 """What users hand in as X: within a kind, table or sequences, the container does not matter."""
 
+import tracemalloc
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from _factories import (
     LENGTHS,
@@ -21,7 +25,9 @@ from _factories import (
     regressor,
 )
 from skrnn import as_sequences, pad_sequences
+from skrnn._data.inputs import parse_steps
 from skrnn._nn.cells import CELLS
+from skrnn.preprocessing import SequencePadder, StepImputer, StepTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -235,14 +241,173 @@ def test_absent_steps_raise_no_warning():
 # dtype ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.bool_, np.float16])
-@pytest.mark.parametrize("build", [np.asarray, list, lambda X: X.reshape(N, 8), pd.Series])
-def test_whole_numbers_are_read_as_float64(build, dtype):
+def steps_of(X):
+    """All steps of X as the net reads them."""
+    return parse_steps(StepImputer(), X, None, None)[0]
+
+
+EXACT_IN_FLOAT32 = ["bool", "int8", "uint8", "int16", "uint16", "float16", "float32", ">f4", ">i2"]
+WIDER = ["int32", "uint32", "int64", "uint64", "float64", ">f8", "longdouble"]
+BUILD = {
+    "3-D array": np.asarray,
+    "list": list,
+    "table": lambda X: X.reshape(len(X), -1),
+    "object array": lambda X: objects(list(X)),
+    "Series": lambda X: pd.Series(list(X)),
+}
+
+
+@pytest.mark.parametrize("dtype", EXACT_IN_FLOAT32 + WIDER)
+@pytest.mark.parametrize("build", BUILD.values(), ids=BUILD)
+def test_what_float32_holds_exactly_is_computed_in_float32(build, dtype):
     X = (CUBE > 0).astype(dtype)
-    X, wide = (build(list(X) if build is pd.Series else X) for X in (X, X.astype(np.float64)))
-    fitted = classifier().fit(X, CLASSES)
-    assert_same_net(fitted, classifier().fit(wide, CLASSES))
-    assert fitted.weights_["W_xh_0"].dtype == np.float64
+    dtype = np.float32 if dtype in EXACT_IN_FLOAT32 else np.float64
+    fitted = classifier().fit(build(X), CLASSES)
+    assert_same_net(fitted, classifier().fit(build(X.astype(dtype)), CLASSES))
+    assert {w.dtype for w in fitted.weights_.values()} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "expected"),
+    [
+        (("uint8", "float32"), np.float32),
+        (("int8", "uint8"), np.float32),
+        (("bool", "float16"), np.float32),
+        (("int32", "float32"), np.float64),
+        (("int64", "uint8"), np.float64),
+        (("float64", "uint8"), np.float64),
+    ],
+)
+def test_the_dtype_is_that_of_all_sequences_and_columns(dtypes, expected):
+    columns = [np.arange(4).astype(dtype) for dtype in dtypes]
+    frame = dict(zip("ab", columns, strict=True))
+    assert steps_of(columns).dtype == expected
+    assert steps_of(pd.DataFrame(frame)).dtype == expected
+    if "float16" not in dtypes:
+        assert steps_of(pl.DataFrame(frame)).dtype == expected
+        assert steps_of(pa.table(frame)).dtype == expected
+
+
+def test_numbers_of_python_are_float64():
+    for X in ([[1, 2], [3]], [[1.0, 2.0]], np.array([[1, 2]], dtype=object)):
+        assert steps_of(X).dtype == np.float64
+
+
+def test_arrays_in_their_own_arithmetic_are_not_copied():
+    for X in (CUBE, CUBE.astype(np.float32), TABLE):
+        assert np.shares_memory(steps_of(X), X)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", ">f4", "int32", ">f8"])
+@pytest.mark.parametrize("build", [np.asarray, list, lambda X: X.reshape(len(X), -1)])
+def test_x_is_converted_by_one_copy(build, dtype):
+    X = build(np.ones((200, 50, 20)).astype(dtype))
+    tracemalloc.start()
+    steps = steps_of(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.1 * steps.nbytes
+
+
+def test_the_dtype_does_not_change_the_batches():
+    X = [x.astype(np.float32) for x in make_sequences([4, 2, 3] * 20)]
+    y = np.arange(60) % 3
+    narrow = classifier(max_iter=5).fit(X, y)
+    wide = classifier(max_iter=5).fit([x.astype(np.float64) for x in X], y)
+    np.testing.assert_allclose(narrow.predict_proba(X), wide.predict_proba(X), rtol=0, atol=1e-5)
+
+
+# what is missing ------------------------------------------------------------------------------
+
+A, B = Decimal("1.5"), Decimal("2.0")
+GAPS = {
+    "float64[pyarrow]": pd.DataFrame({"a": [1.5, None, 2]}, dtype="float64[pyarrow]"),
+    "decimal": pd.DataFrame({"a": [A, None, B]}),
+    "decimal[pyarrow]": pd.DataFrame(
+        {"a": pd.array([A, None, B], dtype=pd.ArrowDtype(pa.decimal128(5, 2)))}
+    ),
+    "polars decimal": pl.DataFrame({"a": [A, None, B]}),
+    "arrow decimal": pa.table({"a": [A, None, B]}),
+    "None": np.array([[1.5], [None], [2]], dtype=object),
+    "NA": np.array([[1.5], [pd.NA], [2.0]], dtype=object),
+    "objects": pd.DataFrame({"a": [1.5, pd.NA, 2]}, dtype=object),
+    "masked": np.ma.masked_values([[1.5], [1e6], [2.0]], 1e6),
+    "masked objects": np.ma.masked_values([[1.5], [1e6], [2.0]], 1e6).astype(object),
+    "Float32": pd.DataFrame({"a": [1.5, None, 2]}, dtype="Float32"),
+    "polars float32": pl.DataFrame({"a": pl.Series([1.5, None, 2], dtype=pl.Float32)}),
+    "arrow float32": pa.table({"a": pa.array([1.5, None, 2], pa.float32())}),
+    "Series": pd.Series([1.5, None, 2], dtype="Float64").to_frame(),
+}
+WHOLE_GAPS = {
+    "bool[pyarrow]": pd.DataFrame({"a": [True, None, False]}, dtype="bool[pyarrow]"),
+    "boolean": pd.DataFrame({"a": [True, None, False]}, dtype="boolean"),
+    "Int8": pd.DataFrame({"a": [1, None, 0]}, dtype="Int8"),
+    "UInt8": pd.DataFrame({"a": [1, None, 0]}, dtype="UInt8"),
+    "polars int": pl.DataFrame({"a": pl.Series([1, None, 0], dtype=pl.Int8)}),
+    "polars bool": pl.DataFrame({"a": [True, None, False]}),
+    "arrow int": pa.table({"a": pa.array([1, None, 0], pa.uint16())}),
+    "object bool": pd.DataFrame({"a": [True, None, False]}, dtype=object),
+    "arrow bool": pa.table({"a": [True, None, False]}),
+    "masked int": np.ma.masked_array(np.array([[1], [9], [0]], np.uint8), [[0], [1], [0]]),
+    "masked bool": np.ma.masked_array([[True], [True], [False]], [[0], [1], [0]]),
+}
+ALL_GAPS = [
+    *((X, [1.5, np.nan, 2.0], np.float32 if "loat32" in k else None) for k, X in GAPS.items()),
+    *((X, [1.0, np.nan, 0.0], np.float32) for X in WHOLE_GAPS.values()),
+]
+
+
+@pytest.mark.parametrize(("X", "expected", "dtype"), ALL_GAPS, ids=[*GAPS, *WHOLE_GAPS])
+def test_what_is_missing_is_nan(X, expected, dtype):
+    table = steps_of(X)
+    assert table.dtype == (dtype or np.float64)
+    np.testing.assert_array_equal(table[:, 0], expected)
+    for read in (steps_of, lambda X: pad_sequences(X)[0]):
+        np.testing.assert_array_equal(read([X]), table)
+    np.testing.assert_array_equal(steps_of(as_sequences([X])), table)
+
+
+LISTS = {
+    "pandas": pd.Series([[1.0, None], [0.0]]),
+    "NA": pd.Series([[1.0, pd.NA], [0.0]]),
+    "polars": pl.Series([[1.0, None], [0.0]]),
+    "polars column": pl.DataFrame({"x": [[1.0, None], [0.0]]}),
+    "small integers": pl.Series([[1, None], [0]], dtype=pl.List(pl.UInt8)),
+    "booleans": pl.Series([[True, None], [False]]),
+    "decimal": pl.Series([[Decimal(1), None], [Decimal(0)]]),
+    "pyarrow": pd.Series([[1, None], [0]], dtype=pd.ArrowDtype(pa.list_(pa.int8()))),
+    "chunked": pa.chunked_array([[[1.0, None], [0.0]]]),
+    "arrow array": pa.array([[1.0, None], [0.0]]),
+    "lists with NA": [[1.0, pd.NA], [0.0]],
+    "masked arrays": [np.ma.masked_array([1.0, 1e6], [False, True]), np.zeros(1)],
+    "masked integers": [np.ma.masked_array([1, 9], [False, True]), np.zeros(1)],
+}
+
+
+@pytest.mark.parametrize("X", LISTS.values(), ids=LISTS)
+def test_what_is_missing_in_a_sequence_is_nan(X):
+    np.testing.assert_array_equal(steps_of(X)[:, 0], [1, np.nan, 0])
+    assert steps_of(pl.Series([[1, 2], [3]], dtype=pl.List(pl.Int16))).dtype == np.float32
+
+
+MASKED = np.ma.masked_greater(np.where(np.arange(12) == 5, 1e6, np.arange(12.0)), 1e5)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        MASKED.reshape(3, 4),
+        MASKED.reshape(3, 2, 2),
+        list(MASKED.reshape(3, 2, 2)),
+        [[row[:2], row[2:]] for row in MASKED.reshape(3, 4)],
+        objects(list(MASKED.reshape(3, 4))),
+        MASKED.astype(int).reshape(3, 4),
+    ],
+    ids=["table", "3-D", "list", "list of lists", "object array", "integers"],
+)
+def test_masked_values_of_x_are_nan(X):
+    expected = np.where(np.arange(12) == 5, np.nan, np.arange(12))
+    np.testing.assert_array_equal(steps_of(X).ravel(), expected)
 
 
 FLOAT32 = {
@@ -250,7 +415,11 @@ FLOAT32 = {
     "2-D array": TABLE.astype(np.float32),
     "list": [x.astype(np.float32) for x in RAGGED],
     "object array": objects([x.astype(np.float32) for x in RAGGED]),
+    "big-endian list": [x.astype(">f4") for x in RAGGED],
     "pandas": pd.DataFrame(TABLE.astype(np.float32)),
+    "pandas nullable": pd.DataFrame(TABLE).astype("Float32"),
+    "pandas nullable frames": [pd.DataFrame(x).astype("Float32") for x in RAGGED],
+    "pyarrow": pa.table(dict(zip("abcdefgh", TABLE.T.astype(np.float32), strict=True))),
     "polars": pl.DataFrame(TABLE.astype(np.float32)),
     "pandas Series": pd.Series([x.astype(np.float32) for x in RAGGED]),
     "pandas frames": [pd.DataFrame(x.astype(np.float32)) for x in RAGGED],
@@ -355,3 +524,117 @@ def test_one_sequence_alone_is_read_with_a_leading_axis(method):
     clf = classifier().fit(RAGGED, CLASSES)
     alone = getattr(clf, method)(RAGGED[2][None])
     np.testing.assert_array_equal(alone, getattr(clf, method)(RAGGED)[2:3])
+
+
+ROWS = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [0.0, 0.5, 1.0]]
+OTHER_ROWS = [[1.0, 2.0, 3.0, 4.0], [2.0], [0.5, 0.25]]
+READ_ROWS = {
+    "table": np.array(ROWS),
+    "nested lists": ROWS,
+    "frame": pd.DataFrame(ROWS),
+    "lists of other lengths": OTHER_ROWS,
+    "univariate sequences": [np.array(row) for row in OTHER_ROWS],
+}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("X", READ_ROWS.values(), ids=READ_ROWS)
+@pytest.mark.parametrize("rows", [ROWS, OTHER_ROWS, [[1.0, 2.0]] * 3, tuple(OTHER_ROWS)])
+def test_nested_lists_are_rows_of_any_lengths_after_a_fit_of_either_kind(X, rows):
+    """Each as if alone, in all methods."""
+    arrays = [np.array(row) for row in rows]
+    reg = regressor().fit(X, [0.0, 1.0, 2.0])
+    alone = np.concatenate([reg.predict([row]) for row in rows])
+    np.testing.assert_allclose(reg.predict(rows), alone, rtol=1e-12)
+    sequences = regressor().fit(READ_ROWS["univariate sequences"], [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(sequences.predict(rows), sequences.predict(arrays))
+    assert np.isfinite(reg.score(rows, [0.0, 1.0, 2.0]))
+    assert [len(states) for states in reg.hidden_states(rows)] == [len(row) for row in rows]
+    assert reg.forecast(rows, 2).shape == (3, 2)
+    n = reg.n_features_in_
+    reg.partial_fit(rows, [0.0, 1.0, 2.0])
+    reg.set_params(warm_start=True).fit(rows, [0.0, 1.0, 2.0])
+    assert reg.n_features_in_ == n
+
+
+def test_the_chunks_of_nested_lists_may_have_any_lengths():
+    clf = classifier().partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
+    clf.partial_fit([[1.0, 2.0, 3.0, 4.0]], [1]).partial_fit([[1.0], [2.0, 3.0]], [1, 0])
+    same = classifier().partial_fit([np.array([1.0, 2.0, 3.0])], [0], classes=[0, 1])
+    same.partial_fit([np.arange(1.0, 5)], [1]).partial_fit([np.ones(1), np.array([2, 3.0])], [1, 0])
+    assert_same_net(clf, same)
+
+
+def test_nested_lists_may_be_held_out():
+    y = [0.0, 1.0, 2.0]
+    fits = [
+        regressor(early_stopping=True).fit(X, y, X_val=X_val, y_val=y)
+        for X, X_val in [(ROWS, OTHER_ROWS), (np.array(ROWS)[:, :, None], OTHER_ROWS)]
+    ]
+    assert fits[0].validation_scores_ == fits[1].validation_scores_
+
+
+def test_outputs_per_step_of_nested_lists_come_as_their_rows():
+    y = np.array(ROWS) > 1
+    clf = classifier(readout="step").fit(ROWS, y)
+    assert clf.predict(ROWS).shape == (3, 3)
+    assert [len(steps) for steps in clf.predict(OTHER_ROWS)] == [4, 1, 2]
+    assert clf.predict_proba(OTHER_ROWS)[0].shape == (4, 2)
+    assert clf.predict([[1.0, 2.0]]).dtype == object
+
+
+@pytest.mark.parametrize("X", [np.ones((2, 4)), pd.DataFrame(np.ones((2, 4)))])
+def test_arrays_and_frames_are_held_to_the_width_of_the_fit(X):
+    clf = classifier().fit(np.array(ROWS), [0, 1, 0])
+    with pytest.raises(ValueError, match="X has 4 features, but RNNClassifier is expecting 3"):
+        clf.predict(X)
+    with pytest.raises(ValueError, match="fitted on a table"):
+        clf.predict([np.ones(4)])
+    with pytest.raises(ValueError, match="has 5 features, but RNNClassifier is expecting 4"):
+        classifier(features_per_step=2).fit(np.ones((2, 4)), [0, 1]).predict([[1.0] * 5])
+
+
+@pytest.mark.parametrize("container", [list, tuple])
+def test_transformers_of_tables_take_nested_lists_of_other_lengths_and_return_them(container):
+    scaler = StepTransformer(StandardScaler()).fit(ROWS)
+    out = scaler.transform(container(OTHER_ROWS))
+    mean, scale = scaler.transformer_.mean_[0], scaler.transformer_.scale_[0]
+    assert type(out) is container
+    for row, given in zip(out, OTHER_ROWS, strict=True):
+        np.testing.assert_allclose(row, (np.array(given) - mean) / scale)
+    back = scaler.inverse_transform(out)
+    assert type(back) is container
+    np.testing.assert_allclose(np.concatenate(back), np.concatenate(OTHER_ROWS))
+    assert isinstance(scaler.transform(ROWS), np.ndarray)
+    assert StepImputer().fit(ROWS).transform(OTHER_ROWS) == OTHER_ROWS
+    two = StepImputer(add_indicator=True).fit(ROWS).transform(OTHER_ROWS)
+    assert two[1] == [2.0, 0.0]  # a flattened step, as in a table
+    padded = SequencePadder(length=4).fit(ROWS).transform(OTHER_ROWS)
+    np.testing.assert_array_equal(padded, pad_sequences(OTHER_ROWS))
+
+
+# one row --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("D", [1, 2])
+@pytest.mark.parametrize("build", [np.asarray, lambda X: X.astype(object), lambda X: X.tolist()])
+def test_one_row_is_one_sequence_of_one_step(build, D):
+    cube = CUBE[:, :, :D]
+    clf, row = classifier().fit(cube, CLASSES), CUBE[0, :1, :D]
+    for method in ("predict", "predict_proba", "hidden_states"):
+        expected = getattr(clf, method)(row[None])
+        np.testing.assert_array_equal(np.asarray(getattr(clf, method)(build(row))[0]), expected[0])
+    assert clf.score(build(row), clf.predict(row[None])) == 1
+    same = classifier().fit(cube, CLASSES).partial_fit(row[None], ["a"])
+    assert_same_net(clf.partial_fit(build(row), ["a"]), same)
+    scaler = StepTransformer(StandardScaler()).fit(cube)
+    np.testing.assert_array_equal(
+        np.asarray(scaler.transform(build(row))).ravel(), scaler.transform(row[None]).ravel()
+    )
+
+
+def test_one_row_of_a_frame_or_of_several_is_refused():
+    clf = classifier().fit(CUBE, CLASSES)
+    for X in (pd.DataFrame(CUBE[0, :1]), pl.DataFrame(CUBE[0, :1]), CUBE[0, :2], CUBE[:1, :2, 0].T):
+        with pytest.raises(ValueError, match="fitted on sequences"):
+            clf.predict(X)

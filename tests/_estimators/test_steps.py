@@ -125,8 +125,9 @@ def test_the_dtype_of_x_is_that_of_the_arithmetic(dtype, make, y):
 def test_sequences_of_one_step_are_rows(make, y):
     """With T = 1 a step is a sequence, whatever the readout."""
     x, targets = np.concatenate(X)[:, None], np.concatenate(y)
-    per_step = make(batch_size=100).fit(x, targets[:, None])
-    last = make(readout="last", batch_size=100).fit(x, targets)
+    one_step = {"batch_size": 100, "features_per_step": x.shape[2]}
+    per_step = make(**one_step).fit(x, targets[:, None])
+    last = make(readout="last", **one_step).fit(x, targets)
     for name, weight in per_step.weights_.items():
         np.testing.assert_allclose(weight, last.weights_[name], rtol=1e-9, atol=1e-12)
     assert per_step.loss_ == pytest.approx(last.loss_)

@@ -209,6 +209,54 @@ def test_padding_is_the_absent_steps_at_the_ends(present):
     ]
 
 
+ROWS = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0]]
+OTHER_ROWS = [[1.0, 2.0, 3.0, 4.0], [2.0]]
+
+
+@pytest.mark.parametrize("transformer", KEEPING.values(), ids=KEEPING)
+def test_nested_lists_of_any_lengths_after_a_fit_on_a_table_come_back_as_rows(transformer):
+    table = clone(transformer).fit(ROWS)
+    sequences = clone(transformer).fit([np.array(row) for row in ROWS])
+    expected = sequences.transform([np.array(row) for row in OTHER_ROWS])
+    out = table.transform(OTHER_ROWS)
+    assert [len(row) for row in out] == [x.size for x in expected]
+    for row, x in zip(out, expected, strict=True):
+        assert_array_equal(row, x.ravel())
+    with pytest.raises(ValueError, match="fitted on a table"):
+        table.transform([np.array(row) for row in OTHER_ROWS])
+
+
+@pytest.mark.parametrize("transformer", ALL.values(), ids=ALL)
+def test_one_row_is_one_sequence_of_one_step(transformer):
+    fitted, row = clone(transformer).fit(ragged()), ragged()[1]
+    assert row.shape == (1, 2)
+    expected = fitted.transform(row[None])
+    assert_array_equal(fitted.transform(row), expected)
+    assert_array_equal(fitted.transform(row.tolist())[0], expected[0])
+    with pytest.raises(ValueError, match="fitted on sequences"):
+        fitted.transform(pd.DataFrame(row))
+
+
+@pytest.mark.parametrize("transformer", ALL.values(), ids=ALL)
+def test_sequences_of_one_step_are_warned_of(transformer):
+    X = block()[:, 1:2][2:]
+    with pytest.warns(UserWarning, match=r"one step.*transpose\(0, 2, 1\)"):
+        clone(transformer).fit(X)
+    clone(transformer).set_params(features_per_step=2).fit(X)
+
+
+@pytest.mark.parametrize("transformer", ALL.values(), ids=ALL)
+def test_dates_and_text_are_named(transformer):
+    X = frames(pd.DataFrame)
+    X[2] = X[2].assign(v=pd.date_range("2020", periods=len(X[2])))
+    with pytest.raises(ValueError, match="Sequence 2 holds Datetime in column 'v'"):
+        clone(transformer).fit(X)
+    with pytest.raises(ValueError, match="Sequence 2 holds 'a' in column 'v'"):
+        clone(transformer).fit(frames(pd.DataFrame)).transform(
+            [x.assign(v="a") if i == 2 else x for i, x in enumerate(frames(pd.DataFrame))]
+        )
+
+
 # Names and output -----------------------------------------------------------------------------
 
 

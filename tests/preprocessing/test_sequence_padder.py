@@ -13,6 +13,8 @@ from sklearn.pipeline import make_pipeline
 from skrnn import pad_sequences
 from skrnn.preprocessing import SequencePadder, SequenceShortener
 
+pytestmark = pytest.mark.filterwarnings("ignore:Every sequence of X has one step")
+
 NAN = np.nan
 WHOLE = st.lists(
     npst.arrays(

@@ -18,6 +18,7 @@ WHOLE = st.lists(
     min_size=1,
     max_size=5,
 )
+pytestmark = pytest.mark.filterwarnings("ignore:Every sequence of X has one step")
 # The methods, on a sequence without absent steps.
 BY_HAND = {
     "first": lambda x, k: x[:k],

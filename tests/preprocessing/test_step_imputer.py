@@ -15,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from skrnn import RNNRegressor, pad_sequences
 from skrnn.preprocessing import StepImputer
 
+pytestmark = pytest.mark.filterwarnings("ignore:Every sequence of X has one step")
+
 NAN = np.nan
 SEQUENCE = npst.arrays(
     np.float64,
