@@ -14,8 +14,8 @@ VALUES_AT_ONCE = 2**16  # of which sort keys are made: bounds the memory
 class Samples(NamedTuple):
     """Sequences, their targets (n, outputs) and weights (n,) or (n, outputs).
 
-    With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
-    `groups` (n,) are numbers, or None.
+    A target that is missing is 0, with the weight 0. With `per_step` targets and weights belong to
+    steps, and are aligned with the sequences' values. `groups` (n,) are numbers, or None.
     """
 
     sequences: Sequences
@@ -49,10 +49,12 @@ class Samples(NamedTuple):
         return targets[valid], weight[valid]
 
     def weights_of_sequences(self) -> Floats:
-        """Weight of each sequence; with `per_step` the sum over its steps."""
+        """Weight of each sequence: the sum over its outputs, and with `per_step` over its steps."""
+        weight = self.flat()[1]
+        weight = weight if weight.ndim == 1 else weight.sum(axis=1)
         if not self.per_step:
-            return self.weight
-        return np.add.reduceat(self.flat()[1], starts_of(self.sequences.lengths))
+            return weight
+        return np.add.reduceat(weight, starts_of(self.sequences.lengths))
 
     def longest_first(self) -> "Samples":
         return self.take(self.sequences.longest_first())
@@ -60,8 +62,8 @@ class Samples(NamedTuple):
     def in_canonical_order(self) -> "Samples":
         """Sort so that the order depends neither on the users' order nor on repetition or dtype.
 
-        By length, targets (in an order that scaling them keeps), group and values. Equal sequences
-        of a group are merged, their weights added.
+        By length, which targets count, targets (in an order that scaling them keeps), group and
+        values. Equal sequences of a group are merged, their weights added.
         """
         n, merged = len(self.sequences), self.weight.copy()
         targets: Any = self.targets
@@ -71,6 +73,7 @@ class Samples(NamedTuple):
         keys = list(
             zip(
                 self.sequences.lengths.tolist(),
+                [b""] * n if merged.all() else [(weight > 0).tobytes() for weight in weights],
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
                 sort_keys(self.sequences),

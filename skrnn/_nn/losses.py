@@ -3,7 +3,8 @@
 y and o are columns, (K, B), of one dtype but for numbers of classes; weight (B,), or (K, B) where
 outputs have weights of their own. The loss of a sample is the sum over its outputs, and that of a
 batch the weighted sum over its samples. `value_and_gradient` returns it with dL/do, in one pass.
-Elsewhere outputs and targets are rows, (n, K), and weight is (n,).
+Elsewhere outputs and targets are rows, (n, K), and weight is (n,) or (n, K). A missing target is 0,
+of weight 0.
 
 A loss is made by `LOSSES[name](**settings)`; `settings` of the class names the parameters of the
 estimator that it takes.
@@ -102,7 +103,7 @@ class Poisson(RegressionLoss):
 
     def units(self, y: Rows, weight: Floats) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):
-            mean = np.average(y, axis=0, weights=weight)
+            mean = _weighted_mean(y, weight)
         if not ((mean > 0) & (mean < np.inf)).all():
             raise ValueError(
                 'loss="poisson" needs a mean of y that is finite and > 0 in every output, but over '
@@ -265,7 +266,8 @@ class MultinomialLogLoss(ClassificationLoss):
 def mean_and_scale(y: Rows, weight: Floats) -> tuple[Floats, Floats]:
     """Weighted mean and standard deviation of each column; the scale of a constant is 1."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.average(y, axis=0, weights=weight)
+        mean = _weighted_mean(y, weight)
+        y = np.where(weight.reshape(len(y), -1) > 0, y, mean)
         largest = np.abs(y - mean).max(axis=0)
     if not np.isfinite(largest).all():
         raise ValueError(f"The targets y are too far apart for {y.dtype}: scale them.")
@@ -275,10 +277,23 @@ def mean_and_scale(y: Rows, weight: Floats) -> tuple[Floats, Floats]:
     return mean, np.where(varies, largest * deviation, 1.0)
 
 
+def _weighted_mean(y: Rows, weight: Floats) -> Floats:
+    """Of each column; that of one without weight is 0, as its targets are."""
+    if weight.ndim == 2:
+        weight = np.where(weight.any(axis=0), weight, 1.0)
+    mean: Floats = np.average(y, axis=0, weights=weight)
+    return mean
+
+
 def weighted_quantiles(y: Rows, weight: Floats, q: Any) -> Floats:
     """The least value with a fraction q of the weight at or below it; per column, for each q."""
     order = y.argsort(axis=0)
-    reached = weight[order].cumsum(axis=0) / weight.sum() + 1e-10  # rounding must not miss a tie
+    if weight.ndim == 1:
+        weight, total = weight[order], weight.sum()
+    else:
+        weight = np.where(weight.any(axis=0), weight, 1.0)
+        weight, total = np.take_along_axis(weight, order, axis=0), weight.sum(axis=0)
+    reached = weight.cumsum(axis=0) / total + 1e-10  # rounding must not miss a tie
     columns = zip(np.take_along_axis(y, order, axis=0).T, reached.T, strict=True)
     return np.ravel([column[np.searchsorted(fractions, q)] for column, fractions in columns])
 

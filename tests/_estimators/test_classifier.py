@@ -123,7 +123,7 @@ def test_class_weights_count_in_every_partial_fit(y):
 
 FEW = make_sequences((3, 2, 4, 2, 5, 3))
 TWO = np.array([0, 1] * 3)
-TWO_LABELS = np.column_stack([TWO, 1 - TWO])
+TWO_LABELS = np.column_stack([TWO, [1, 1, 0, 0, 1, 0]])
 
 
 @pytest.mark.parametrize(
