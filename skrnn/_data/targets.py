@@ -243,5 +243,5 @@ def refuse_dates(array: Any, name: str) -> None:
     if dated or array.dtype.kind in "mM":
         raise ValueError(
             f"{name} holds dates, times or durations, which are no numbers. Make numbers of them, "
-            'such as (t - t[0]) / np.timedelta64(1, "s"); or text, if they are classes.'
+            'such as (t - t[0]) / np.timedelta64(1, "s"). Dates that are classes can be text.'
         )

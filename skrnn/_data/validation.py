@@ -54,14 +54,18 @@ def check_sample_weight(
 
 
 def _weights_as_numbers(sample_weight: Any, of: str) -> Floats:
+    no_numbers = ValueError(f"sample_weight must be numbers, one for every {of}.")
     try:
         array, masked = as_array(sample_weight)
-        refuse_dates(array, "sample_weight")
-        if array.dtype.kind in "US" or any(issubclass(k, TEXT) for k in kinds_of(array)):
-            raise TypeError
-        weight = array.astype(np.float64)
-    except (TypeError, OverflowError):
-        raise ValueError(f"sample_weight must be numbers, one for every {of}.") from None
+    except ValueError:  # ragged
+        raise no_numbers from None
+    refuse_dates(array, "sample_weight")
+    if array.dtype.kind in "USc" or any(issubclass(kind, TEXT) for kind in kinds_of(array)):
+        raise no_numbers
+    try:
+        weight: Floats = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise no_numbers from None
     return weight if masked is None else np.where(masked, 0.0, weight)
 
 

@@ -222,7 +222,7 @@ class RealTargets(NamedTuple):
 
     @staticmethod
     def check(y: Any, *, per_step: bool) -> Rows:
-        if isinstance(y.flat[0], (str, bytes)):
+        if y.size and isinstance(y.flat[0], (str, bytes)):
             raise ValueError(
                 f"y holds text, such as {str(y.flat[0])!r}, where RNNRegressor learns numbers. For "
                 "classes use RNNClassifier; else convert the text to numbers."
