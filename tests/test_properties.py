@@ -16,7 +16,10 @@ from skrnn._nn.losses import REGRESSION_LOSSES
 from skrnn._training.optimizers import OPTIMIZERS
 from skrnn._training.schedules import SCHEDULES
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Every row of y has a single 1"),  # few random labels
+]
 
 CELLS = st.sampled_from(list(cells.CELLS))
 SEEDS = st.integers(0, 2**32 - 1)

@@ -158,8 +158,8 @@ def check_classes(classes: Any) -> Any:
     labels, masked = as_array(classes)
     given = without_missing(labels, masked, "classes", _CLASSES)
     if labels.ndim != 1 or given.missing is not None or not len(labels):
-        raise ValueError(f"classes={classes!r:.80} is not what was expected. {_CLASSES}")
+        raise ValueError(f"{_CLASSES} Got classes={classes!r:.80}.")
     return np.unique(given.values)
 
 
-_CLASSES = "Expected all labels that y will ever hold, (n_classes,), none of them missing."
+_CLASSES = "Expected as classes all labels that y will ever hold, (n_classes,), none missing."

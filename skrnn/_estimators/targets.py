@@ -311,7 +311,7 @@ class RealTargets(NamedTuple):
 
     def score(self, y: Any, predicted: Rows, weight: Any) -> float:
         """R^2, the mean over the outputs, each where it has a weight."""
-        return mean_over_outputs(r2_score, y, self.loss.scored(predicted), weight)
+        return mean_over_outputs(_r2, y, self.loss.scored(predicted), weight)
 
     def score_encoded(self, targets: Rows, raw: Rows, weight: Any) -> float:
         """The same of encoded targets and raw outputs."""
@@ -329,18 +329,21 @@ def counted(y: Any, predicted: Any, weight: Floats) -> tuple[Any, Any, Floats]:
     )
 
 
+def _r2(y: Any, predicted: Any, weight: Floats) -> float:
+    return r2_score(y, predicted, sample_weight=weight)
+
+
 def mean_over_outputs(metric: Any, y: Any, predicted: Any, weight: Floats) -> float:
-    """A metric of numbers where they have a weight; with weights (n, K) output by output.
+    """metric(y, predicted, weight) of what has a weight; with weights (n, K) output by output.
 
     Then those outputs count that have at least two targets, if there are any.
     """
     if weight.ndim == 1:
-        y, predicted, weight = counted(y, predicted, weight)
-        return metric(y, predicted, sample_weight=weight)
+        return metric(*counted(y, predicted, weight))
     several = np.count_nonzero(weight, axis=0) > 1
     columns = np.flatnonzero(several if several.any() else weight.any(axis=0))
     scores = [
-        metric(y[own, k], predicted[own, k], sample_weight=weight[own, k])
+        metric(y[own, k], predicted[own, k], weight[own, k])
         for k in columns
         for own in [weight[:, k] > 0]
     ]
