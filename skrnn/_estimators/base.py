@@ -112,10 +112,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             See the class. Steps whose features are all NaN are skipped.
         y : array-like of shape (n,) or (n, n_outputs)
             One target per sequence. With `readout="step"` one per step: (n, T), (n, T, n_outputs)
-            or n arrays (T_i,) or (T_i, n_outputs); those of absent steps are ignored.
-        sample_weight : array-like of shape (n,), default=None
-            Weight 2 counts a sequence twice, weight 0 leaves it out. With `readout="step"` also one
-            per step, as y: a step of weight 0 is read, but its output does not count.
+            or n arrays (T_i,) or (T_i, n_outputs); those of absent steps are ignored. A target that
+            is missing (masked, NaN, None) is not learned from; a sequence without any is left out.
+        sample_weight : array-like of shape (n,) or (n, n_outputs), default=None
+            Weight 2 counts a sequence twice, or one of its outputs; weight 0 leaves it out. With
+            `readout="step"` (n,), or per step or per output of each step, in the shape of y: a step
+            of weight 0 is read, but its output does not count.
         groups : array-like of shape (n,), default=None
             With `early_stopping`: sequences of one group are held out together or not at all.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None

@@ -191,7 +191,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. With `readout="step"` all steps count that are present.
+            As in `fit`. With `readout="step"` all steps count that are present. Of a multilabel y
+            a row is right if all its labels are; those that are missing do not count.
 
         Returns
         -------

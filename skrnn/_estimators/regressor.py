@@ -176,7 +176,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. With `readout="step"` all steps count that are present.
+            As in `fit`. With `readout="step"` all steps count that are present. Of several outputs
+            the mean, each over its targets that are not missing.
 
         Returns
         -------

@@ -21,10 +21,6 @@ from skrnn._nn.losses import (
 from skrnn._typing import Floats, Rows
 
 TEXT = "USO"  # kinds of arrays; objects are turned into numbers if they are
-_LABELS = (
-    " With several labels they are the 0 and 1 of each. For classes that come one-hot, pass "
-    "y.argmax(axis=-1)."
-)
 
 
 class NewLabelsError(ValueError):
@@ -159,16 +155,27 @@ class ClassTargets(NamedTuple):
         if class_weight == "balanced":
             totals = np.bincount(codes, weight, minlength=len(labels))
             return totals.sum() / max(1, np.count_nonzero(totals)) / np.where(totals > 0, totals, 1)
-        unknown = [key for key in class_weight if key not in labels]
-        if unknown:
-            raise ValueError(
-                f"class_weight has weights for {unknown}, which are none of the classes: {labels}."
-                + (_LABELS if self.is_multilabel else "")
-            )
+        self._check_keys(class_weight, labels)
         factors = [class_weight.get(label, 1.0) for label in labels]
         if not all(isinstance(factor, Real) for factor in factors):
             raise ValueError(f"class_weight={class_weight!r} must give a number for each class.")
         return np.array(factors, dtype=np.float64)
+
+    def _check_keys(self, class_weight: dict[Any, Any], labels: list[Any]) -> None:
+        """Refuse keys that are no class, or warn of them where every class has a weight."""
+        unknown = [key for key in class_weight if key not in labels]
+        message = (
+            f"class_weight has weights for {unknown}, which are none of the classes: {labels}."
+        )
+        if unknown and self.is_multilabel:
+            raise ValueError(
+                f"{message} With several labels they are the 0 and 1 of each. For classes that "
+                "come one-hot, pass y.argmax(axis=-1)."
+            )
+        if unknown and any(label not in class_weight for label in labels):
+            raise ValueError(message)
+        if unknown:  # as in a part of y in which a class is missing
+            warnings.warn(message, stacklevel=2)
 
     def strata(self, targets: Rows) -> Rows | None:
         """What the validation part is stratified by."""

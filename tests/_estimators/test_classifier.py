@@ -170,6 +170,13 @@ def test_class_weights_that_belong_to_no_class_are_named(y, class_weight, words)
         classifier(class_weight=class_weight).fit(FEW, y)
 
 
+def test_a_weight_of_a_class_that_is_not_there_is_warned_of_where_all_others_have_one():
+    factors = {"a": 1.0, "b": 2.0}
+    with pytest.warns(UserWarning, match=r"weights for \['z'\].*\['a', 'b'\]"):
+        fitted = classifier(class_weight=factors | {"z": 3.0}).fit(FEW, NAMED)
+    assert_same_net(fitted, classifier(class_weight=factors).fit(FEW, NAMED))
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_one_hot_classes_are_learned_as_labels_with_a_hint(n_classes):
     y = np.arange(6) % n_classes
