@@ -106,20 +106,12 @@ def stack_steps(
         )
     read = [_steps_of(item, f"{name}[{i}]", expected) for i, item in enumerate(items)]
     parts, masks = _fill_empty([part for part, _ in read], lengths), [mask for _, mask in read]
-    for i, (part, length) in enumerate(zip(parts, lengths.tolist(), strict=True)):
-        if part.ndim == 0:
-            raise ValueError(f"{name} has one value for sequence {i}, not one per step. {expected}")
-        if len(part) != length:
-            raise ValueError(
-                f"Sequence {i} has {length} steps, but {name}[{i}] has {len(part)}. {expected}"
-            )
-        if part.shape[1:] != parts[0].shape[1:]:
-            raise ValueError(
-                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}. "
-                f"{expected}"
-            )
-    texts = {part.dtype.kind in "US" for part in parts}
-    stacked = np.concatenate(parts, dtype=object if len(texts) > 1 else None)  # no number as text
+    _require_lengths(parts, lengths, name, expected)
+    kinds = {part.dtype.kind for part in parts}
+    if kinds & {"m", "M"}:
+        raise ValueError(_DATES.format(name=name))
+    mixed = len({kind in "US" for kind in kinds}) > 1  # no number as text
+    stacked = np.concatenate(parts, dtype=object if mixed else None)
     if all(mask is None for mask in masks):
         return stacked, None
     masked = [
@@ -136,7 +128,6 @@ def _items(values: Any, name: str, expected: str) -> Any:
     items = items_of(values)
     if items is None:
         items = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
-        refuse_dates(np.asarray(items), name)
     if isinstance(items, np.ndarray) and items.ndim == 0:
         raise ValueError(f"{name} is a {type(values).__name__}. {expected}")
     return items
@@ -149,12 +140,28 @@ def _steps_of(item: Any, name: str, expected: str) -> tuple[Any, Booleans | None
         raise ValueError(f"{name} is not rectangular. {expected}") from None
     if part.ndim > 2:
         raise ValueError(f"{name} has shape {part.shape}. {expected}")
-    refuse_dates(part, name)
     return part, masked
+
+
+def _require_lengths(parts: list[Any], lengths: Integers, name: str, expected: str) -> None:
+    for i, (part, length) in enumerate(zip(parts, lengths.tolist(), strict=True)):
+        if part.ndim == 0:
+            raise ValueError(f"{name} has one value for sequence {i}, not one per step. {expected}")
+        if len(part) != length:
+            raise ValueError(
+                f"Sequence {i} has {length} steps, but {name}[{i}] has {len(part)}. {expected}"
+            )
+        if part.shape[1:] != parts[0].shape[1:]:
+            raise ValueError(
+                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}. "
+                f"{expected}"
+            )
 
 
 def _fill_empty(parts: list[Any], lengths: Integers) -> list[Any]:
     """Put missing values in place of a None, or the like, for a whole sequence."""
+    if all(part.ndim for part in parts):
+        return parts
     shape = next((part.shape[1:] for part in parts if part.ndim), ())
     return [
         np.full((length, *shape), np.nan) if part.ndim == 0 and is_missing(part[()]) else part
@@ -167,20 +174,22 @@ def _fill_empty(parts: list[Any], lengths: Integers) -> list[Any]:
 
 def as_array(values: Any) -> tuple[Any, Booleans | None]:
     """Values as a plain array, and which of them are masked; what is no text is not made text."""
+    if type(values) is np.ndarray:
+        return values, None
     if values is np.ma.masked:
         return np.array(None), np.array(True)
-    is_list = isinstance(values, (list, tuple))
-    if is_list and any(value is np.ma.masked for value in values):
+    kinds = set(map(type, values)) if isinstance(values, (list, tuple)) else set()
+    if type(np.ma.masked) in kinds:
         masked = np.array([value is np.ma.masked for value in values])
         return as_array([None if value is np.ma.masked else value for value in values])[0], masked
-    if is_list and any(isinstance(value, np.ma.MaskedArray) for value in values):
+    if np.ma.MaskedArray in kinds:
         values = np.ma.array(values)
     if isinstance(values, np.ma.MaskedArray):
         return np.asarray(values.data), np.ma.getmaskarray(values) if values.mask.any() else None
     array = np.asarray(values)
-    if is_list and array.dtype.kind == "U":
+    if kinds and kinds != {str} and array.dtype.kind == "U":
         objects = np.asarray(values, dtype=object)
-        if {type(value) for value in objects.flat} - {str, np.str_}:
+        if not kinds_of(objects) <= {str, np.str_}:
             return objects, None
     return array, None
 
@@ -214,6 +223,8 @@ def _told(array: Any, name: str) -> Any:
 def missing_in(array: Any) -> Booleans | None:
     """Which values are NaN, None or pandas' NA, None if none is."""
     if array.dtype == object:
+        if kinds_of(array) <= {str, int, bool}:
+            return None
         missing = np.array([is_missing(value) for value in array.flat], bool).reshape(array.shape)
     elif array.dtype.kind == "f":
         missing = np.isnan(array)
@@ -239,9 +250,13 @@ def kinds_of(array: Any) -> set[type]:
 
 def refuse_dates(array: Any, name: str) -> None:
     """Refuse dates, times and durations, which are no numbers."""
-    dated = [k for k in kinds_of(array) if issubclass(k, DATES) or k.__name__ == "Period"]
+    kinds = kinds_of(array)
+    dated = any(issubclass(kind, DATES) or kind.__name__ == "Period" for kind in kinds)
     if dated or array.dtype.kind in "mM":
-        raise ValueError(
-            f"{name} holds dates, times or durations, which are no numbers. Make numbers of them, "
-            'such as (t - t[0]) / np.timedelta64(1, "s"). Dates that are classes can be text.'
-        )
+        raise ValueError(_DATES.format(name=name))
+
+
+_DATES = (
+    "{name} holds dates, times or durations, which are no numbers. Make numbers of them, such as "
+    '(t - t[0]) / np.timedelta64(1, "s"). Dates that are classes can be text.'
+)

@@ -232,15 +232,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         per_step = READOUTS[self.readout].per_step
         y, weight = self._read_targets(y, sample_weight, parsed, per_step)
         weight = scaled_to_one(weight)
-        if weight.ndim == 2:
-            if learned is None:
-                require_outputs(weight)
-            y = np.where(weight > 0, y, 0)
-        valid = np.flatnonzero(weight.reshape(len(y), -1).any(axis=1))
-        targets = self._learn_targets(y[valid], learned and targets, classes)
-        codes = targets.encode(y[valid])
-        encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
-        encoded[valid] = codes
+        targets, encoded = self._encode(y, weight, learned and targets, classes)
         groups = None if groups is None else check_groups(groups, len(parsed.sequences))
         samples = Samples(parsed.sequences, encoded, weight, groups, per_step)
         samples = samples.take(np.flatnonzero(samples.weights_of_sequences()))
@@ -248,6 +240,19 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs = inputs.with_categories(samples.sequences)
             samples = samples._replace(sequences=inputs.encode(samples.sequences))
         return samples.in_canonical_order() if self.shuffle else samples, inputs, targets
+
+    def _encode(self, y: Any, weight: Floats, previous: Any, classes: Any) -> tuple[Targets, Rows]:
+        """What is learned of y where it has a weight, and y encoded, 0 where it has none."""
+        if weight.ndim == 2:
+            if previous is None:
+                require_outputs(weight)
+            y = np.where(weight > 0, y, 0)
+        valid = np.flatnonzero(weight.reshape(len(y), -1).any(axis=1))
+        targets = self._learn_targets(y[valid], previous, classes)
+        codes = targets.encode(y[valid])
+        encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
+        encoded[valid] = codes
+        return targets, encoded
 
     def _read_targets(
         self, y: Any, sample_weight: Any, parsed: ParsedInput, per_step: bool

@@ -235,7 +235,7 @@ BAD_TARGETS = {
     "infinity": (step_regressor, [*REAL[:7], np.full(6, np.inf)], r"y contains infinity"),
     "text": (step_regressor, LABELS, r"y holds text, such as '(ant|bee|cow)'.*RNNClassifier"),
     "None": (step_classifier, [np.full(len(x), None) for x in X], r"y contains NaN"),
-    "dates": (step_regressor, [np.zeros(len(x), "M8[s]") for x in X], r"y\[0\] holds dates.*t\[0"),
+    "dates": (step_regressor, [np.zeros(len(x), "M8[s]") for x in X], r"y holds dates.*t\[0"),
     "real labels": (step_classifier, REAL, r"Unknown label type"),
     "numbers and text": (
         step_classifier,
@@ -293,7 +293,7 @@ BAD_WEIGHTS = {
         [np.ones((len(x), 2)) for x in X],
         r"sample_weight has shape .*one weight per step",
     ),
-    "dates": ([np.zeros(len(x), "m8[s]") for x in X], r"sample_weight\[0\] holds dates.*numbers"),
+    "dates": ([np.zeros(len(x), "m8[s]") for x in X], r"sample_weight holds dates.*numbers"),
     "ragged steps": ([[[1.0], [1.0, 2.0]]] * N, r"sample_weight\[0\] is not rectangular"),
     "negative": ([-np.ones(len(x)) for x in X], r"-1.*>= 0"),
     "NaN": ([np.full(len(x), np.nan) for x in X], r"nan.*>= 0"),
