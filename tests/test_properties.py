@@ -19,6 +19,8 @@ from skrnn._training.schedules import SCHEDULES
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Every sequence of X has one step"),
+    pytest.mark.filterwarnings("ignore:Every row of y has a single 1"),  # few random labels
+    pytest.mark.filterwarnings("ignore:class_weight has weights for"),  # and one of three missing
 ]
 
 CELLS = st.sampled_from(list(cells.CELLS))

@@ -541,7 +541,7 @@ REAL = REAL + 3  # positive
 TARGETS = {
     "binary": np.equal(LABELS, NAMES[0]),
     "multiclass": LABELS,
-    "multilabel": (LABELS[:, None] == NAMES).astype(int),
+    "multilabel": (LABELS[:, None] != NAMES).astype(int),
 }
 SETTINGS = {"batch_size": 10, "max_iter": 4, "n_iter_no_change": 100}
 

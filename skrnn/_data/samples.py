@@ -14,9 +14,10 @@ VALUES_AT_ONCE = 2**16  # of which sort keys are made: bounds the memory
 class Samples(NamedTuple):
     """Sequences, their targets (n, outputs) and weights (n,) or (n, outputs).
 
-    With `per_step` targets and weights belong to steps, and are aligned with the sequences' values.
-    `groups` (n,) are numbers, or None. `rows` (n,) are the numbers that the user knows them by, if
-    any; for each such number, `merged_into` has the one that it was merged into.
+    A target that is missing is 0, with the weight 0. With `per_step` targets and weights belong to
+    steps, and are aligned with the sequences' values. `groups` (n,) are numbers, or None. `rows`
+    (n,) are the numbers that the user knows them by, if any; for each such number, `merged_into`
+    has the one that it was merged into.
     """
 
     sequences: Sequences
@@ -74,8 +75,8 @@ class Samples(NamedTuple):
     def in_canonical_order(self) -> "Samples":
         """Sort so that the order depends neither on the users' order nor on repetition or dtype.
 
-        By length, targets (in an order that scaling them keeps), group and values. Equal sequences
-        of a group are merged, their weights added.
+        By length, which targets count, targets (in an order that scaling them keeps), group and
+        values. Equal sequences of a group are merged, their weights added.
         """
         n, merged = len(self.sequences), self.weight.copy()
         targets: Any = self.targets
@@ -85,6 +86,7 @@ class Samples(NamedTuple):
         keys = list(
             zip(
                 self.sequences.lengths.tolist(),
+                [b""] * n if merged.all() else [(weight > 0).tobytes() for weight in weights],
                 [target.ravel().tolist() for target in targets],
                 [0] * n if self.groups is None else self.groups.tolist(),
                 sort_keys(self.sequences),

@@ -1,4 +1,4 @@
-"""Targets, weights, groups and single steps, as users hand them in."""
+"""Targets, weights, groups, classes and single steps, checked."""
 
 from typing import Any
 
@@ -7,74 +7,86 @@ from sklearn.utils import check_array
 
 from skrnn._data.containers import as_computed, items_of
 from skrnn._data.numeric import numbers_of
+from skrnn._data.targets import (
+    TEXT,
+    as_array,
+    kinds_of,
+    missing_in,
+    refuse_dates,
+    stack_steps,
+    without_missing,
+)
 from skrnn._typing import Booleans, Floats, Integers, Rows
 
 
 def check_target(y: Any, dtype: Any) -> Any:
-    """y as a finite array of one or two dimensions."""
+    """Targets, none of them missing, as a finite array of one or two dimensions."""
     try:
-        y = check_array(y, ensure_2d=False, allow_nd=True, dtype=dtype, input_name="y")
-    except ValueError as error:
-        if not any(words in str(error) for words in ("setting an array element", "ambiguous")):
-            raise
-        raise ValueError(f"y is ragged, or holds arrays. {_TARGET}") from None
-    if y.ndim not in (1, 2):
-        raise ValueError(f"y has shape {y.shape}. {_TARGET}")
-    if y.dtype == object and len({isinstance(label, str) for label in y.ravel()}) > 1:
-        raise ValueError("y mixes text with other labels: make all of them text.")
-    return y
+        return check_array(y, ensure_2d=False, dtype=dtype, input_name="y")
+    except OverflowError:
+        raise ValueError("y holds an integer that is too large for a float.") from None
 
 
-_TARGET = (
-    "Expected one target per sequence, (n,) or (n, n_outputs). For one target per step, set "
-    'readout="step".'
-)
+def check_sample_weight(
+    sample_weight: Any, n: int, of: str = "sequence", n_outputs: int | None = None
+) -> Floats:
+    """Weights as float64 of shape (n,), none of them negative, not all zero.
 
-
-def check_sample_weight(sample_weight: Any, n: int, of: str = "sequence") -> Floats:
-    """Weights as float64 of shape (n,), none of them negative, not all zero."""
+    Or of shape (n, n_outputs), if that is not None. A weight that is masked is 0.
+    """
     if sample_weight is None:
         return np.ones(n)
-    try:
-        weight = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"sample_weight must be numbers, one for every {of}.") from None
-    if weight.shape != (n,):
+    weight = _weights_as_numbers(sample_weight, of)
+    shapes = {(n,): f"one weight per {of}", (n, n_outputs): "or one per output"}
+    if n_outputs is None:
+        del shapes[n, None]
+    if weight.shape not in shapes:
+        expected = ", ".join(f"{shape}: {words}" for shape, words in shapes.items())
+        raise ValueError(f"sample_weight has shape {weight.shape}, expected {expected}.")
+    bad = ~np.isfinite(weight) | (weight < 0)
+    if bad.any():
+        i = np.argwhere(bad)[0]
         raise ValueError(
-            f"sample_weight has shape {weight.shape}, expected ({n},): one weight per {of}."
+            f"sample_weight of {of} {i[0]} is {weight[tuple(i)]}, expected a number >= 0."
         )
-    if not np.isfinite(weight).all() or (weight < 0).any():
-        i = np.flatnonzero(~np.isfinite(weight) | (weight < 0))[0]
-        raise ValueError(f"sample_weight of {of} {i} is {weight[i]}, expected a number >= 0.")
     if not weight.any():
-        raise ValueError(f"The sample_weight of every {of} is zero: no weight is left to fit.")
+        raise ValueError(f"The sample_weight of every {of} is zero: no weight is left.")
     return weight
 
 
-def step_targets(y: Any, lengths: Integers, present: Booleans | None) -> Any:
-    """Targets of the steps that are present, one below the other, from one for every step."""
-    flat = _stack_steps(y, lengths, "y", _STEP_TARGETS)
-    flat = flat if present is None else flat[present]
-    if flat.dtype == object and not any(isinstance(value, str) for value in flat.flat):
-        return np.array(flat.tolist())  # numbers, whatever there was at absent steps
-    return flat
+def _weights_as_numbers(sample_weight: Any, of: str) -> Floats:
+    no_numbers = ValueError(f"sample_weight must be numbers, one for every {of}.")
+    try:
+        array, masked = as_array(sample_weight)
+    except ValueError:  # ragged
+        raise no_numbers from None
+    refuse_dates(array, "sample_weight")
+    if array.dtype.kind in "USc" or any(issubclass(kind, TEXT) for kind in kinds_of(array)):
+        raise no_numbers
+    try:
+        weight: Floats = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise no_numbers from None
+    return weight if masked is None else np.where(masked, 0.0, weight)
 
 
-def check_step_weight(sample_weight: Any, lengths: Integers, present: Booleans | None) -> Floats:
+def check_step_weight(
+    sample_weight: Any,
+    lengths: Integers,
+    present: Booleans | None,
+    n_outputs: int | None = None,
+) -> Floats:
     """Weights of the steps that are present, from weights of sequences or of steps."""
     n = len(lengths)
     if sample_weight is None or not _is_per_step(sample_weight):
         weight = np.repeat(check_sample_weight(sample_weight, n), lengths)
         return weight if present is None else weight[present]
-    weight = _stack_steps(sample_weight, lengths, "sample_weight", _STEP_WEIGHTS)
+    weight, masked = stack_steps(sample_weight, lengths, "sample_weight", _STEP_WEIGHTS)
+    weight = weight if masked is None else np.ma.array(weight, mask=masked)
     weight = weight if present is None else weight[present]
-    return check_sample_weight(weight, len(weight), "step")
+    return check_sample_weight(weight, len(weight), "step", n_outputs)
 
 
-_STEP_TARGETS = (
-    'With readout="step", y has one target per step: (n, T), (n, T, n_outputs), or n arrays, each '
-    "as long as its sequence. For one target per sequence use another readout."
-)
 _STEP_WEIGHTS = "Expected one weight per sequence, (n,), or one per step as y."
 
 
@@ -83,46 +95,6 @@ def _is_per_step(weight: Any) -> bool:
     if items is None:
         return np.ndim(weight) > 1
     return any(hasattr(item, "__len__") and not isinstance(item, str) for item in items)
-
-
-def _stack_steps(values: Any, lengths: Integers, name: str, expected: str) -> Any:
-    """Stack values of the steps of all sequences, one below the other."""
-    if hasattr(values, "columns"):  # a wide frame
-        values = np.asarray(values)
-    items = items_of(values)
-    items = np.asarray(values) if items is None else items
-    if isinstance(items, np.ndarray) and items.ndim == 0:
-        raise ValueError(f"{name} is a {type(values).__name__}. {expected}")
-    if len(items) != len(lengths):
-        raise ValueError(
-            f"X has {len(lengths)} sequences, but {name} has {len(items)} targets: found input "
-            f"variables with inconsistent numbers of samples. {expected}"
-        )
-    parts = [_steps_of(item, f"{name}[{i}]", expected) for i, item in enumerate(items)]
-    for i, (part, length) in enumerate(zip(parts, lengths.tolist(), strict=True)):
-        if part.ndim == 0:
-            raise ValueError(f"{name} has one value for sequence {i}, not one per step. {expected}")
-        if len(part) != length:
-            raise ValueError(
-                f"Sequence {i} has {length} steps, but {name}[{i}] has {len(part)}. {expected}"
-            )
-        if part.shape[1:] != parts[0].shape[1:]:
-            raise ValueError(
-                f"{name}[{i}] has shape {part.shape}, but {name}[0] has {parts[0].shape}. "
-                f"{expected}"
-            )
-    texts = {part.dtype.kind in "US" for part in parts}
-    return np.concatenate(parts, dtype=object if len(texts) > 1 else None)  # no number as text
-
-
-def _steps_of(item: Any, name: str, expected: str) -> Any:
-    try:
-        part = np.asarray(item)
-    except ValueError:
-        raise ValueError(f"{name} is not rectangular. {expected}") from None
-    if part.ndim > 2:
-        raise ValueError(f"{name} has shape {part.shape}. {expected}")
-    return part
 
 
 def read_step(x_t: Any, D: int, dtype: Any) -> Rows:
@@ -161,9 +133,30 @@ def require_valid_rows(x: Rows) -> None:
 
 def check_groups(groups: Any, n: int) -> Integers:
     """The number of the group of each sequence, in the order of the groups' names."""
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
+    names, masked = as_array(groups)
+    if names.shape != (n,):
         raise ValueError(
-            f"groups has shape {groups.shape}, expected ({n},): the group of each sequence."
+            f"groups has shape {names.shape}, expected ({n},): the group of each sequence."
         )
-    return np.unique(groups, return_inverse=True)[1]
+    missing = missing_in(names) if masked is None else masked
+    if missing is not None:
+        raise ValueError(f"groups has no group for sequence {missing.argmax()}.")
+    try:
+        return np.unique(names, return_inverse=True)[1]
+    except TypeError:
+        raise ValueError(
+            "groups holds values that cannot be compared, such as text beside numbers: make all of "
+            "them text."
+        ) from None
+
+
+def check_classes(classes: Any) -> Any:
+    """The labels given as `classes`, sorted."""
+    labels, masked = as_array(classes)
+    given = without_missing(labels, masked, "classes", _CLASSES)
+    if labels.ndim != 1 or given.missing is not None or not len(labels):
+        raise ValueError(f"{_CLASSES} Got classes={classes!r:.80}.")
+    return np.unique(given.values)
+
+
+_CLASSES = "Expected as classes all labels that y will ever hold, (n_classes,), none missing."

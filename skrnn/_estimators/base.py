@@ -1,6 +1,7 @@
 """What both estimators share: fitting, predicting and streaming; nothing of the meaning of y."""
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -15,19 +16,20 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import CallbackSupportMixin, InvalidParameterError, fit_context
+from skrnn._data.containers import unwrap
 from skrnn._data.inputs import LONG, Inputs, ParsedInput, assign, learn_inputs
 from skrnn._data.samples import Samples
+from skrnn._data.targets import sequence_targets, step_targets
 from skrnn._data.validation import (
     check_groups,
     check_sample_weight,
     check_step_weight,
     read_step,
     require_valid_rows,
-    step_targets,
 )
 from skrnn._estimators.parameters import check_combinations, constraints, defaults, hint_of
 from skrnn._estimators.state import from_plain, to_plain
-from skrnn._estimators.targets import Targets
+from skrnn._estimators.targets import NewLabelsError, Targets
 from skrnn._estimators.training import (
     CALM,
     Fit,
@@ -39,7 +41,7 @@ from skrnn._estimators.training import (
     warn_of,
 )
 from skrnn._nn.pooling import READOUTS
-from skrnn._nn.streaming import moved
+from skrnn._nn.streaming import moved, require_finite_state
 from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._training.monitor import FitMonitor, History
 from skrnn._typing import Floats, Rows
@@ -79,8 +81,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         """What is learned of checked targets y; `previous` is that of the fit that is resumed."""
 
     @abstractmethod
-    def _check_targets(self, y: Any) -> Any:
-        """y as an array, one target per sequence or per step."""
+    def _check_targets(self, y: Any, per_step: bool) -> Any:
+        """Targets per sequence or per step, none of them missing, as an array (n,) or (n, K)."""
 
     @abstractmethod
     def _output(self, targets: Any, raw: Rows) -> Any:
@@ -137,10 +139,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             See the class. Steps whose features are all NaN are skipped.
         y : array-like of shape (n,) or (n, n_outputs)
             One target per sequence. With `readout="step"` one per step: (n, T), (n, T, n_outputs)
-            or n arrays (T_i,) or (T_i, n_outputs); those of absent steps are ignored.
-        sample_weight : array-like of shape (n,), default=None
-            Weight 2 counts a sequence twice, weight 0 leaves it out. With `readout="step"` also one
-            per step, as y: a step of weight 0 is read, but its output does not count.
+            or n arrays (T_i,) or (T_i, n_outputs); those of absent steps are ignored. A target that
+            is missing (masked, NaN, None) is not learned from; a sequence without any is left out.
+        sample_weight : array-like of shape (n,) or (n, n_outputs), default=None
+            Weight 2 counts a sequence twice, or one of its outputs; weight 0 leaves it out. With
+            `readout="step"` (n,), or per step or per output of each step, in the shape of y: a step
+            of weight 0 is read, but its output does not count.
         groups : array-like of shape (n,), default=None
             With `early_stopping`: sequences of one group are held out together or not at all.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
@@ -164,7 +168,13 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         start = self._start() if self.warm_start else None
         data = X, y, sample_weight
-        history = self._fit(data, start, validation=validation, groups=groups)
+        try:
+            history = self._fit(data, start, validation=validation, groups=groups)
+        except NewLabelsError as error:
+            raise ValueError(
+                f"{error} fit goes on with these classes as warm_start=True: set it to False to "
+                "learn others."
+            ) from None
         warn_of(history, self, stacklevel=3)
         return self
 
@@ -226,7 +236,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 'set early_stopping=False or "auto".'
             )
         self._validate_params()  # scikit-learn's decorator leaves it out once fitted
-        history = self._fit((X, y, sample_weight), self._start(), classes=classes, once=True)
+        start = self._start()
+        history = self._fit((X, y, sample_weight), start, classes=classes, once=True)
+        if start is None and len(unwrap(X)) == 1:
+            warnings.warn(
+                "The first call of partial_fit was given one sequence, but sets the scale of "
+                "features and targets for all calls that follow. Give it more sequences.",
+                stacklevel=4,
+            )
         if history.stopped != "max_iter":
             warn_of(history, self, stacklevel=4)
         return self
@@ -263,13 +280,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs, targets = learned
             parsed = inputs.parse_unscaled(self, X, dtype)
         per_step = READOUTS[self.readout].per_step
-        y = self._check_targets(step_targets(y, parsed.lengths, parsed.present) if per_step else y)
-        weight = scaled_to_one(parse_weight(sample_weight, parsed, len(y), per_step))
-        valid = np.flatnonzero(weight)
-        targets = self._learn_targets(y[valid], learned and targets, classes)
-        codes = targets.encode(y[valid])
-        encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
-        encoded[valid] = codes
+        y, weight = self._read_targets(y, sample_weight, parsed, per_step)
+        weight = scaled_to_one(weight)
+        targets, encoded = self._encode(y, weight, learned and targets, classes)
         groups = None if groups is None else check_groups(groups, len(parsed.sequences))
         samples = Samples(parsed.sequences, encoded, weight, groups, per_step).numbered()
         samples = samples.take(np.flatnonzero(samples.weights_of_sequences()))
@@ -277,6 +290,28 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs = inputs.with_categories(samples.sequences)
             samples = samples._replace(sequences=inputs.encode(samples.sequences))
         return samples.in_canonical_order() if self.shuffle else samples, inputs, targets
+
+    def _encode(self, y: Any, weight: Floats, previous: Any, classes: Any) -> tuple[Targets, Rows]:
+        """What is learned of y where it has a weight, and y encoded, 0 where it has none."""
+        if weight.ndim == 2:
+            if previous is None:
+                require_outputs(weight)
+            y = np.where(weight > 0, y, 0)
+        valid = np.flatnonzero(weight.reshape(len(y), -1).any(axis=1))
+        targets = self._learn_targets(y[valid], previous, classes)
+        codes = targets.encode(y[valid])
+        encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
+        encoded[valid] = codes
+        return targets, encoded
+
+    def _read_targets(
+        self, y: Any, sample_weight: Any, parsed: ParsedInput, per_step: bool
+    ) -> tuple[Any, Floats]:
+        """Checked targets, and their weights (n,) or (n, K), 0 where a target is missing."""
+        given = step_targets(y, parsed.lengths, parsed.present) if per_step else sequence_targets(y)
+        checked = self._check_targets(given.values, per_step)
+        weight = parse_weight(sample_weight, parsed, checked.shape, per_step)
+        return checked, given.weigh(weight, parsed.sequences.lengths if per_step else None)
 
     def _parse_validation(
         self, validation: dict[str, Any], samples: Samples, inputs: Inputs, targets: Targets
@@ -359,10 +394,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             parsed = model.inputs.parse(self, X, model.network.theta.dtype)
             raw = raw_outputs(model, parsed)
             predicted = model.targets.predictions(raw)
-        if model.network.network.per_step:
-            y = step_targets(y, parsed.lengths, parsed.present)
-            sample_weight = check_step_weight(sample_weight, parsed.lengths, parsed.present)
-        return model.targets.score(y, predicted, sample_weight)
+        per_step = model.network.network.per_step
+        y, weight = self._read_targets(y, sample_weight, parsed, per_step)
+        return model.targets.score(y, predicted, weight)
 
     def hidden_states(self, X: Any) -> np.ndarray:
         """States of the top layer after every step.
@@ -425,6 +459,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 after = moved(network.step(x.T, before), before, moves)
             raw = network.read_out(after)
             if not (isfinite(np.vdot(raw, raw)) or np.isfinite(raw).all()):
+                require_finite_state(state or {})
                 i = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
                 raise ValueError(f"The output for row {i} is not finite: x_t is too large. {CALM}")
             return self._output(targets, raw), network.to_user(after)
@@ -511,18 +546,30 @@ def raw_outputs(model: Model, parsed: ParsedInput) -> Rows:
     return raw
 
 
-def parse_weight(sample_weight: Any, parsed: ParsedInput, n_targets: int, per_step: bool) -> Floats:
-    """Weight of each target."""
-    n = len(parsed.sequences)
+def parse_weight(
+    sample_weight: Any, parsed: ParsedInput, shape: tuple[int, ...], per_step: bool
+) -> Floats:
+    """Weights of targets of that shape: of each, or of each output of each."""
+    n, n_outputs = len(parsed.sequences), shape[1] if len(shape) == 2 else None
     if per_step:
-        return check_step_weight(sample_weight, parsed.lengths, parsed.present)
-    if n_targets != n:
-        long = f" {LONG}" if n_targets < n and parsed.rectangular else ""
+        return check_step_weight(sample_weight, parsed.lengths, parsed.present, n_outputs)
+    if shape[0] != n:
+        long = f" {LONG}" if shape[0] < n and parsed.rectangular else ""
         raise ValueError(
-            f"X has {n} sequences, but y has {n_targets} targets: found input variables with "
+            f"X has {n} sequences, but y has {shape[0]} targets: found input variables with "
             f"inconsistent numbers of samples.{long}"
         )
-    return check_sample_weight(sample_weight, n)
+    return check_sample_weight(sample_weight, n, n_outputs=n_outputs)
+
+
+def require_outputs(weight: Floats) -> None:
+    """Refuse outputs (columns) that no target is known of."""
+    empty = ~weight.any(axis=0)
+    if empty.any():
+        raise ValueError(
+            f"Output {empty.argmax()} of y has no target: all are missing, or of weight 0. Leave "
+            "this column of y out."
+        )
 
 
 def scaled_to_one(weight: Floats) -> Floats:

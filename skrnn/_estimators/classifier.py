@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from skrnn._compat import StrOptions, fit_context
 from skrnn._estimators.base import BaseRNN
 from skrnn._estimators.parameters import document, named, set_parameters, unavailable_with_lbfgs
-from skrnn._estimators.targets import ClassTargets
+from skrnn._estimators.targets import ClassTargets, NewLabelsError
 from skrnn._estimators.training import Model
 from skrnn._typing import (
     CellName,
@@ -143,9 +143,14 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 'class_weight="balanced" is not supported by partial_fit, which does not see all '
                 "the labels: pass the weights as a dict."
             )
-        return self._partial_fit(X, y, sample_weight, classes)
+        try:
+            return self._partial_fit(X, y, sample_weight, classes)
+        except NewLabelsError as error:
+            raise ValueError(
+                f"{error} partial_fit must be given all classes at the first call."
+            ) from None
 
-    def _check_targets(self, y: Any) -> Any:
+    def _check_targets(self, y: Any, per_step: bool) -> Any:
         return ClassTargets.check(y)
 
     def _learn_targets(self, y: Any, previous: Any, classes: Any) -> ClassTargets:
@@ -189,7 +194,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. With `readout="step"` all steps count that are present.
+            As in `fit`. With `readout="step"` all steps count that are present. Of a multilabel y
+            a row is right if all its labels are; those that are missing do not count.
 
         Returns
         -------

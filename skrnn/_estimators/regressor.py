@@ -16,7 +16,6 @@ from skrnn._estimators.parameters import document, named, set_parameters, unavai
 from skrnn._estimators.targets import RealTargets
 from skrnn._estimators.training import CALM
 from skrnn._nn.losses import REGRESSION_LOSSES
-from skrnn._nn.pooling import READOUTS
 from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._typing import (
     CellName,
@@ -151,8 +150,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         """
         return self._partial_fit(X, y, sample_weight)
 
-    def _check_targets(self, y: Any) -> Rows:
-        return RealTargets.check(y, per_step=READOUTS[self.readout].per_step)
+    def _check_targets(self, y: Any, per_step: bool) -> Rows:
+        return RealTargets.check(y, per_step=per_step)
 
     def _learn_targets(self, y: Any, previous: Any, classes: None) -> RealTargets:
         if previous is None:
@@ -181,7 +180,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. With `readout="step"` all steps count that are present.
+            As in `fit`. With `readout="step"` all steps count that are present. Of several outputs
+            the mean, each over its targets that are not missing.
 
         Returns
         -------

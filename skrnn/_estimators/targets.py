@@ -1,17 +1,17 @@
 """Targets: what is learned of y, and the way from labels and units to the loss and back."""
 
+import warnings
 from math import isfinite
+from numbers import Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from skrnn._data.samples import Samples
-from skrnn._data.validation import check_target
+from skrnn._data.validation import check_classes, check_target
 from skrnn._nn.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
@@ -19,6 +19,12 @@ from skrnn._nn.losses import (
     RegressionLoss,
 )
 from skrnn._typing import Floats, Rows
+
+TEXT = "USO"  # kinds of arrays; objects are turned into numbers if they are
+
+
+class NewLabelsError(ValueError):
+    """y holds labels that were not there when the classes were learned."""
 
 
 class ClassTargets(NamedTuple):
@@ -32,7 +38,7 @@ class ClassTargets(NamedTuple):
     @staticmethod
     def check(y: Any) -> Any:
         """y as an array of labels (n,), or of indicators (n, n_labels)."""
-        y = check_target(y.toarray() if issparse(y) else y, dtype=None)
+        y = check_target(y, dtype=None)
         check_classification_targets(y)
         kind = type_of_target(y, input_name="y")
         if kind == "multiclass-multioutput":
@@ -48,8 +54,9 @@ class ClassTargets(NamedTuple):
         """From labels with a weight, or from `classes`, all that there will ever be."""
         if y.ndim == 2:
             kind, labels = "multilabel", np.arange(y.shape[1])
+            _warn_of_one_hot(y)
         else:
-            labels = np.unique(y if classes is None else classes)
+            labels = np.unique(y) if classes is None else check_classes(classes)
             kind = "binary" if len(labels) == 2 else "multiclass"
         if kind != "multilabel" and len(labels) < 2:
             raise ValueError(
@@ -63,7 +70,7 @@ class ClassTargets(NamedTuple):
 
     def resume(self, y: Any, classes: Any) -> Self:
         """The same at a later call, if y goes with it."""
-        if classes is not None and not np.array_equal(self.classes, np.unique(classes)):
+        if classes is not None and not np.array_equal(self.classes, check_classes(classes)):
             raise ValueError(
                 f"classes={classes!r} is not what the first call gave: {self.classes!r}."
             )
@@ -83,12 +90,15 @@ class ClassTargets(NamedTuple):
         """Numbers of classes (n, 1), or indicators (n, n_labels)."""
         if self.is_multilabel:
             return y.astype(np.float64)
-        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
-        unknown = self.classes[codes] != y
+        if (y.dtype.kind in TEXT) == (self.classes.dtype.kind in TEXT):
+            codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+            unknown = self.classes[codes] != y
+        else:
+            unknown = np.ones(len(y), bool)
         if unknown.any():
-            raise ValueError(
-                f"y holds labels that are not in classes_: {np.unique(y[unknown])}. partial_fit "
-                "must be given all classes at the first call."
+            raise NewLabelsError(
+                f"y holds labels that are not in classes_, {self.classes.tolist()}: "
+                f"{np.unique(y[unknown]).tolist()}."
             )
         return codes[:, None]
 
@@ -117,21 +127,24 @@ class ClassTargets(NamedTuple):
 
     def _weigh_classes(self, samples: Samples, class_weight: Any, learned_from: Samples) -> Floats:
         """Weights times those of the classes; for multilabel a column per label."""
-        targets, weight = learned_from.valid()
+        n_columns = self.n_outputs if self.is_multilabel else 1
+        codes = samples.targets.astype(int)
+        rows = len(codes), n_columns
+        weight = np.broadcast_to(samples.weight.reshape(len(codes), -1), rows)
+        known, known_weight = (
+            np.broadcast_to(values.reshape(len(values), -1), (len(values), n_columns))
+            for values in learned_from.valid()
+        )
         columns = [
-            samples.weight * self._factors(factors, own, weight)[codes]
-            for factors, own, codes in zip(
-                self._factors_by_column(class_weight),
-                targets.astype(int).T,
-                samples.targets.astype(int).T,
-                strict=True,
+            weight[:, k] * self._factors(factors, known[:, k].astype(int), known_weight[:, k])[own]
+            for k, (factors, own) in enumerate(
+                zip(self._factors_by_column(class_weight, n_columns), codes.T, strict=True)
             )
         ]
         return np.column_stack(columns) if self.is_multilabel else columns[0]
 
-    def _factors_by_column(self, class_weight: Any) -> list[Any]:
+    def _factors_by_column(self, class_weight: Any, n_columns: int) -> list[Any]:
         """One class_weight for each column of targets."""
-        n_columns = self.n_outputs if self.is_multilabel else 1
         if not isinstance(class_weight, list):
             return [class_weight] * n_columns
         dicts = all(isinstance(factors, dict) for factors in class_weight)
@@ -143,11 +156,32 @@ class ClassTargets(NamedTuple):
         return class_weight
 
     def _factors(self, class_weight: Any, codes: Any, weight: Floats) -> Any:
-        labels = np.arange(2) if self.is_multilabel else self.classes
+        """The factor of each class of a column, or of its 0 and 1."""
+        labels = [0, 1] if self.is_multilabel else self.classes.tolist()
         if class_weight == "balanced":
             totals = np.bincount(codes, weight, minlength=len(labels))
-            return totals.sum() / np.count_nonzero(totals) / np.where(totals > 0, totals, 1)
-        return compute_class_weight(class_weight, classes=labels, y=labels[codes])
+            return totals.sum() / max(1, np.count_nonzero(totals)) / np.where(totals > 0, totals, 1)
+        self._check_keys(class_weight, labels)
+        factors = [class_weight.get(label, 1.0) for label in labels]
+        if not all(isinstance(factor, Real) for factor in factors):
+            raise ValueError(f"class_weight={class_weight!r} must give a number for each class.")
+        return np.array(factors, dtype=np.float64)
+
+    def _check_keys(self, class_weight: dict[Any, Any], labels: list[Any]) -> None:
+        """Refuse keys that are no class, or warn of them where every class has a weight."""
+        unknown = [key for key in class_weight if key not in labels]
+        message = (
+            f"class_weight has weights for {unknown}, which are none of the classes: {labels}."
+        )
+        if unknown and self.is_multilabel:
+            raise ValueError(
+                f"{message} With several labels they are the 0 and 1 of each. For classes that "
+                "come one-hot, pass y.argmax(axis=-1)."
+            )
+        if unknown and any(label not in class_weight for label in labels):
+            raise ValueError(message)
+        if unknown:  # as in a part of y in which a class is missing
+            warnings.warn(message, stacklevel=2)
 
     def strata(self, targets: Rows) -> Any:
         """What the validation part is stratified by: numbers of classes."""
@@ -167,13 +201,26 @@ class ClassTargets(NamedTuple):
         return self.labels(raw)
 
     def score(self, y: Any, predicted: Any, weight: Any) -> float:
-        """Accuracy."""
+        """Accuracy: the share of rows whose labels are right, where they have a weight."""
+        y, predicted, weight = counted(y, predicted, weight)
+        if weight.ndim == 2:
+            predicted = np.where(weight > 0, predicted, y)
+            weight = weight.max(axis=1)
         return accuracy_score(y, predicted, sample_weight=weight)
 
     def score_encoded(self, targets: Rows, raw: Rows, weight: Any) -> float:
         """The same of encoded targets and raw outputs."""
         y = targets if self.is_multilabel else targets[:, 0]
-        return accuracy_score(y, self.loss.decide(raw), sample_weight=weight)
+        return self.score(y, self.loss.decide(raw), weight)
+
+
+def _warn_of_one_hot(y: Rows) -> None:
+    if y.shape[1] > 1 and (y.sum(axis=1) == 1).all():
+        warnings.warn(
+            "Every row of y has a single 1, and is learned as several labels that are independent. "
+            "For classes that come one-hot, pass y.argmax(axis=-1).",
+            stacklevel=2,
+        )
 
 
 class RealTargets(NamedTuple):
@@ -188,6 +235,11 @@ class RealTargets(NamedTuple):
 
     @staticmethod
     def check(y: Any, *, per_step: bool) -> Rows:
+        if y.size and isinstance(y.flat[0], (str, bytes)):
+            raise ValueError(
+                f"y holds text, such as {str(y.flat[0])!r}, where RNNRegressor learns numbers. For "
+                "classes use RNNClassifier; else convert the text to numbers."
+            )
         y = check_target(y, dtype=np.float64)
         is_column = y.ndim == 2 and y.shape[1] == 1 and not per_step
         return column_or_1d(y, warn=True) if is_column else y
@@ -252,8 +304,10 @@ class RealTargets(NamedTuple):
             raise ValueError(
                 f"The targets y are too large for {dtype}, the dtype of X: scale them."
             )
+        targets = (samples.targets - self.shift) / self.scale
+        counts = samples.weight.reshape(len(targets), -1) > 0
         return samples._replace(
-            targets=(samples.targets - self.shift) / self.scale,
+            targets=np.where(counts, targets, 0.0),
             weight=samples.weight / samples.valid()[1].mean(),
         )
 
@@ -275,8 +329,8 @@ class RealTargets(NamedTuple):
         return y[:, 0] if self.is_flat and self.n_outputs == 1 else y
 
     def score(self, y: Any, predicted: Rows, weight: Any) -> float:
-        """R^2."""
-        return r2_score(y, self.loss.scored(predicted), sample_weight=weight)
+        """R^2, the mean over the outputs, each where it has a weight."""
+        return mean_over_outputs(_r2, y, self.loss.scored(predicted), weight)
 
     def score_encoded(self, targets: Rows, raw: Rows, weight: Any) -> float:
         """The same of encoded targets and raw outputs."""
@@ -284,3 +338,32 @@ class RealTargets(NamedTuple):
 
 
 Targets = ClassTargets | RealTargets
+
+
+def counted(y: Any, predicted: Any, weight: Floats) -> tuple[Any, Any, Floats]:
+    """Rows that have a weight."""
+    counts = weight.reshape(len(weight), -1).any(axis=1)
+    return (
+        (y, predicted, weight) if counts.all() else (y[counts], predicted[counts], weight[counts])
+    )
+
+
+def _r2(y: Any, predicted: Any, weight: Floats) -> float:
+    return r2_score(y, predicted, sample_weight=weight)
+
+
+def mean_over_outputs(metric: Any, y: Any, predicted: Any, weight: Floats) -> float:
+    """metric(y, predicted, weight) of what has a weight; with weights (n, K) output by output.
+
+    Then those outputs count that have at least two targets, if there are any.
+    """
+    if weight.ndim == 1:
+        return metric(*counted(y, predicted, weight))
+    several = np.count_nonzero(weight, axis=0) > 1
+    columns = np.flatnonzero(several if several.any() else weight.any(axis=0))
+    scores = [
+        metric(y[own, k], predicted[own, k], weight[own, k])
+        for k in columns
+        for own in [weight[:, k] > 0]
+    ]
+    return float(np.mean(scores))

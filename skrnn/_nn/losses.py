@@ -3,7 +3,8 @@
 y and o are columns, (K, B), of one dtype but for numbers of classes; weight (B,), or (K, B) where
 outputs have weights of their own. The loss of a sample is the sum over its outputs, and that of a
 batch the weighted sum over its samples. `value_and_gradient` returns it with dL/do, in one pass.
-Elsewhere outputs and targets are rows, (n, K), and weight is (n,).
+Elsewhere outputs and targets are rows, (n, K), and weight is (n,) or (n, K). A missing target is 0,
+of weight 0.
 
 A loss is made by `LOSSES[name](**settings)`; `settings` of the class names the parameters of the
 estimator that it takes.
@@ -106,7 +107,7 @@ class Poisson(RegressionLoss):
 
     def units(self, y: Rows, weight: Floats) -> tuple[Floats, Floats]:
         with np.errstate(over="ignore"):
-            mean = np.average(y, axis=0, weights=weight)
+            mean = np.average(y, axis=0, weights=_without_empty(weight))
         if not ((mean > 0) & (mean < np.inf)).all():
             raise ValueError(
                 'loss="poisson" needs a mean of y that is finite and > 0 in every output, but over '
@@ -271,8 +272,10 @@ class MultinomialLogLoss(ClassificationLoss):
 
 def mean_and_scale(y: Rows, weight: Floats) -> tuple[Floats, Floats]:
     """Weighted mean and standard deviation of each column; the scale of a constant is 1."""
+    weight = _without_empty(weight)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.average(y, axis=0, weights=weight)
+        y = np.where(weight.reshape(len(y), -1) > 0, y, mean)
         largest = np.abs(y - mean).max(axis=0)
     if not np.isfinite(largest).all():
         raise ValueError(f"The targets y are too far apart for {y.dtype}: scale them.")
@@ -282,10 +285,17 @@ def mean_and_scale(y: Rows, weight: Floats) -> tuple[Floats, Floats]:
     return mean, np.where(varies, largest * deviation, 1.0)
 
 
+def _without_empty(weight: Floats) -> Floats:
+    """Weights that are 1 throughout a column that had none, all of whose targets are 0."""
+    return weight if weight.ndim == 1 else np.where(weight.any(axis=0), weight, 1.0)
+
+
 def weighted_quantiles(y: Rows, weight: Floats, q: Any) -> Floats:
     """The least value with a fraction q of the weight at or below it; per column, for each q."""
-    order = y.argsort(axis=0)
-    reached = weight[order].cumsum(axis=0) / weight.sum() + 1e-10  # rounding must not miss a tie
+    order, weight = y.argsort(axis=0), _without_empty(weight)
+    total = weight.sum(axis=0)
+    weight = weight[order] if weight.ndim == 1 else np.take_along_axis(weight, order, axis=0)
+    reached = weight.cumsum(axis=0) / total + 1e-10  # rounding must not miss a tie
     columns = zip(np.take_along_axis(y, order, axis=0).T, reached.T, strict=True)
     return np.ravel([column[np.searchsorted(fractions, q)] for column, fractions in columns])
 

@@ -208,6 +208,17 @@ def _require_state(state: Any, widths: dict[str, int], n: int) -> None:
         )
 
 
+def require_finite_state(state: dict[str, Floats]) -> None:
+    """Refuse NaN and infinity in what the user gave as the state."""
+    for name, values in state.items():
+        finite = np.isfinite(values)
+        if not finite.all():
+            i = np.argwhere(~finite)[0, 0]
+            raise ValueError(
+                f"state[{name!r}] is not finite in row {i}: pass what step returned, or None."
+            )
+
+
 def moved(after: Carry, before: Carry, moves: Floats) -> Carry:
     """The carry if only some sequences move: as after a step for these, as before for others."""
     layers = [

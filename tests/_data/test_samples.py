@@ -82,17 +82,37 @@ def described(items, y, weight):
     ]
 
 
-def test_weights_of_steps_add_up_step_by_step():
+def test_weights_of_steps_add_up_step_by_step_where_the_same_steps_count():
     items = make([3, 2])
-    items = [items[0], items[1], items[0].copy()]
+    items = [items[0], items[1], items[0].copy(), items[0].copy()]
     y = [np.array([[0.0], [1.0], [0.0]]), np.array([[1.0], [1.0]])]
-    weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0, 3.0, 0.0, 0.0])
-    samples = Samples(batch(items), np.concatenate([y[0], y[1], y[0]]), weight, per_step=True)
-    merged = samples.in_canonical_order()
-    assert merged.sequences.lengths.tolist() == [2, 3]
+    weight = np.array([1.0, 0.0, 2.0, 1.0, 1.0, 3.0, 0.0, 0.5, 1.0, 1.0, 1.0])
+    targets = np.concatenate([y[0], y[1], y[0], y[0]])
+    merged = Samples(batch(items), targets, weight, per_step=True).in_canonical_order()
+    assert merged.sequences.lengths.tolist() == [2, 3, 3]
     targets, weights = merged.flat()
-    np.testing.assert_array_equal(targets, np.concatenate([y[1], y[0]]))
-    np.testing.assert_array_equal(weights, [1, 1, 4, 0, 2])
+    np.testing.assert_array_equal(targets, np.concatenate([y[1], y[0], y[0]]))
+    np.testing.assert_array_equal(weights, [1, 1, 4, 0, 2.5, 1, 1, 1])
+
+
+def test_what_is_missing_tells_samples_apart_whatever_stands_in_its_place():
+    items, y = make([2, 2, 2]), np.array([[0.0, 3.0], [2.0, 0.0], [1.0, 2.0]])
+    items[1] = items[0].copy()
+    weight = np.array([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
+    orders = []
+    for shift in (-10.0, 0.0, 10.0):
+        targets = np.where(weight > 0, y + shift, 0.0)
+        ordered = Samples(batch(items), targets, weight).in_canonical_order()
+        orders.append(ordered.weight.tolist())
+    assert orders == [orders[0]] * 3 and len(orders[0]) == 3
+
+
+def test_the_weight_of_a_sequence_is_the_sum_over_its_outputs():
+    weight = np.array([[1.0, 0.5], [0.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    samples = make_samples(per_step=False, n_outputs=2)._replace(weight=weight)
+    assert samples.weights_of_sequences().tolist() == [1.5, 0.0, 2.0, 2.0]
+    per_step = make_samples(per_step=True, n_outputs=2)._replace(weight=np.ones((10, 2)))
+    assert per_step.weights_of_sequences().tolist() == [6.0, 2.0, 8.0, 4.0]
 
 
 @pytest.fixture

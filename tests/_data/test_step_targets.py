@@ -168,6 +168,30 @@ def test_weights_of_sequences_are_weights_of_all_their_steps(build):
     )
 
 
+WIDE_WEIGHTS = [np.random.default_rng(5).integers(0, 3, size=y.shape) for y in WIDE]
+
+
+@pytest.mark.parametrize("build", WEIGHTS.values(), ids=WEIGHTS)
+def test_every_output_of_a_step_may_have_its_weight(build):
+    weighted = step_regressor().fit(X, WIDE, build(WIDE_WEIGHTS))
+    twice = [x for x in X for _ in range(2)]
+    repeated = step_regressor().fit(
+        twice, [y for y in WIDE for _ in range(2)], [w for w in WIDE_WEIGHTS for _ in range(2)]
+    )
+    assert_same_net(repeated, weighted)
+    other = [np.where(w == 0, 1e6, y) for w, y in zip(WIDE_WEIGHTS, WIDE, strict=True)]
+    assert_same_net(step_regressor().fit(X, other, WIDE_WEIGHTS), weighted)
+    assert weighted.score(X, other, WIDE_WEIGHTS) == weighted.score(X, WIDE, build(WIDE_WEIGHTS))
+
+
+def test_weights_of_a_rectangle_are_per_step():
+    y, weight = np.stack([CUBE_REAL, CUBE_REAL**2], axis=2), np.ones((N, T))
+    weight[:, 1] = 3
+    wide = np.repeat(weight[:, :, None], 2, axis=2)
+    expected = step_regressor().fit(CUBE, y, weight)
+    assert_same_net(step_regressor().fit(CUBE, y, wide), expected)
+
+
 # what is refused ------------------------------------------------------------------------------
 
 PER_SEQUENCE = r'y has one value for sequence 0, not one per step.*readout="step".*another readout'
@@ -207,9 +231,11 @@ BAD_TARGETS = {
     ),
     "none": (step_classifier, None, r"requires y"),
     "ragged steps": (step_regressor, [[[1.0], [1.0, 2.0]]] * N, r"y\[0\] is not rectangular"),
-    "NaN": (step_regressor, [*REAL[:7], np.full(6, np.nan)], r"y contains NaN"),
-    "text": (step_regressor, LABELS, r"'ant'|string"),
-    "None": (step_classifier, [np.full(len(x), None) for x in X], r"label"),
+    "NaN": (step_regressor, [np.full(len(x), np.nan) for x in X], r"y contains NaN"),
+    "infinity": (step_regressor, [*REAL[:7], np.full(6, np.inf)], r"y contains infinity"),
+    "text": (step_regressor, LABELS, r"y holds text, such as '(ant|bee|cow)'.*RNNClassifier"),
+    "None": (step_classifier, [np.full(len(x), None) for x in X], r"y contains NaN"),
+    "dates": (step_regressor, [np.zeros(len(x), "M8[s]") for x in X], r"y holds dates.*t\[0"),
     "real labels": (step_classifier, REAL, r"Unknown label type"),
     "numbers and text": (
         step_classifier,
@@ -267,6 +293,7 @@ BAD_WEIGHTS = {
         [np.ones((len(x), 2)) for x in X],
         r"sample_weight has shape .*one weight per step",
     ),
+    "dates": ([np.zeros(len(x), "m8[s]") for x in X], r"sample_weight holds dates.*numbers"),
     "ragged steps": ([[[1.0], [1.0, 2.0]]] * N, r"sample_weight\[0\] is not rectangular"),
     "negative": ([-np.ones(len(x)) for x in X], r"-1.*>= 0"),
     "NaN": ([np.full(len(x), np.nan) for x in X], r"nan.*>= 0"),

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn import config_context
 
 from _factories import (
     BOTH,
@@ -139,3 +140,72 @@ def test_only_the_ratios_of_the_weights_count(make, scale):
     y = TARGETS if make is regressor else CLASSES
     expected, fitted = (make().fit(RAGGED, y, np.full(N, weight)) for weight in (1.0, scale))
     np.testing.assert_allclose(fitted.loss_, expected.loss_)
+
+
+MANY = np.random.default_rng(1).normal(size=(N, 3))
+INDICATORS = (MANY > 0).astype(int)
+
+
+@pytest.mark.parametrize(("make", "y"), [(regressor, MANY), (classifier, INDICATORS)])
+def test_weights_of_sequences_are_those_of_all_their_outputs(make, y):
+    weight = np.arange(N)
+    wide = np.repeat(weight[:, None], 3, axis=1)
+    expected = make().fit(RAGGED, y, weight)
+    assert_same_net(make().fit(RAGGED, y, wide), expected)
+    assert make().fit(RAGGED, y).score(RAGGED, y, wide) == make().fit(RAGGED, y).score(
+        RAGGED, y, weight
+    )
+
+
+@pytest.mark.parametrize(("make", "y"), [(regressor, MANY), (classifier, INDICATORS)])
+@pytest.mark.parametrize("build", [np.asarray, pd.DataFrame, pl.DataFrame, np.ndarray.tolist])
+def test_weights_of_outputs_are_repetitions_to_the_bit(build, make, y):
+    """An output of weight 2 is an output that comes twice; of weight 0, one that is not known."""
+    weight = np.random.default_rng(2).integers(0, 3, size=y.shape)
+    weight[:, 0] = 1
+    weighted = make().fit(RAGGED, y, build(weight))
+    twice = [x for x in RAGGED for _ in range(2)]
+    doubled = make().fit(twice, np.repeat(y, 2, axis=0), np.repeat(weight, 2, axis=0))
+    assert_same_net(doubled, make().fit(RAGGED, y, 2 * weight))
+    assert_same_net(doubled, weighted)
+    other = np.where(weight == 0, 1 - y, y)
+    assert_same_net(make().fit(RAGGED, other, weight), weighted)
+    some = np.where(weight[:, :1] > 0, weight, 0)
+    some[3] = 0
+    kept = np.delete(np.arange(N), 3)
+    without = make().fit([RAGGED[i] for i in kept], y[kept], weight[kept])
+    assert_same_net(make().fit(RAGGED, y, some), without)
+
+
+def test_weights_of_outputs_weigh_outputs():
+    y, weight = MANY[:, :2], np.ones((N, 2))
+    weight[:, 1] = 1e-9
+    alone, both = regressor(max_iter=30), regressor(max_iter=30)
+    a, b = alone.fit(RAGGED, y[:, 0]).predict(RAGGED), both.fit(RAGGED, y, weight).predict(RAGGED)
+    mean = y.mean(axis=0)
+    assert np.abs(b[:, 1] - mean[1]).max() < np.abs(b[:, 0] - mean[0]).max()
+    assert np.abs(a - y[:, 0]).mean() < np.abs(y[:, 0] - mean[0]).mean()
+
+
+def test_masked_weights_are_0():
+    mask = np.arange(N) == 2
+    masked = np.ma.array(np.arange(1.0, N + 1), mask=mask)
+    expected = regressor().fit(RAGGED, TARGETS, np.where(mask, 0, np.arange(1.0, N + 1)))
+    assert_same_net(regressor().fit(RAGGED, TARGETS, masked), expected)
+
+
+# tensors --------------------------------------------------------------------------------------
+
+
+def test_tensors_under_array_api_dispatch_are_arrays():
+    torch = pytest.importorskip("torch")
+    codes = torch.asarray(CODES)
+    with config_context(array_api_dispatch=True):
+        for make, y in ((regressor, torch.asarray(TARGETS)), (classifier, codes)):
+            expected = make().fit(RAGGED, np.asarray(y), np.ones(N))
+            fitted = make().fit(RAGGED, y, torch.ones(N))
+            assert_same_net(fitted, expected)
+            assert type(fitted.predict(RAGGED)) is np.ndarray
+            assert fitted.score(RAGGED, y) == expected.score(RAGGED, np.asarray(y))
+            table = torch.asarray(np.stack([x[:1, 0] for x in RAGGED]))
+            assert type(make().fit(table, y).predict(table)) is np.ndarray

@@ -15,6 +15,7 @@ from _factories import (
     BOTH,
     METHODS,
     NUMPYS_WORDS,
+    assert_same_net,
     classifier,
     make_cube,
     make_sequences,
@@ -611,11 +612,16 @@ BAD_TARGETS = {
     "one class": (classifier, [1] * N, r"at least 2 classes.*one class.*1"),
     "one class, strings": (classifier, ["yes"] * N, r"at least 2 classes.*one class.*'yes'"),
     "real numbers as classes": (classifier, Y + 0.5, r"Unknown label type"),
-    "NaN class": (classifier, np.where(Y, np.nan, 0.0), r"NaN"),
+    "NaN class": (classifier, np.full(N, np.nan), r"NaN"),
     "two columns of classes": (classifier, np.column_stack([Y, 2 * Y]), r"MultiOutputClassifier"),
-    "NaN target": (regressor, np.where(Y, np.nan, 0.0), r"NaN"),
+    "None target": (regressor, [None] * N, r"NaN"),
+    "NaN target": (regressor, np.full(N, np.nan), r"NaN"),
+    "masked target": (regressor, np.ma.masked_all(N), r"NaN"),
     "infinite target": (regressor, np.where(Y, np.inf, 0.0), r"infinity"),
-    "text target": (regressor, ["a"] * N, r"'a'"),
+    "text target": (regressor, ["a"] * N, r"'a'.*RNNClassifier"),
+    "numbers as text": (regressor, ["1.5"] * N, r"'1.5'.*RNNClassifier"),
+    "an integer beyond floats": (regressor, [10**400] * N, r"y holds an integer.*too large"),
+    "text beside numbers": (classifier, ["a", 1] * 3, r"mixes text with other labels"),
     "three dimensions": (regressor, np.zeros((N, 2, 2)), r"shape \(6, 2, 2\).*one target"),
 }
 
@@ -646,7 +652,13 @@ BAD_WEIGHTS = {
     "NaN": ([1, 1, np.nan, 1, 1, 1], r"sequence 2 is nan.*>= 0"),
     "infinite": ([1, 1, np.inf, 1, 1, 1], r"sequence 2 is inf.*>= 0"),
     "text": (list("abcdef"), r"must be numbers"),
+    "numbers as text": (list("123456"), r"must be numbers"),
+    "complex": (np.ones(N, complex), r"must be numbers"),
+    "ragged": ([[1.0, 1.0]] * 5 + [[1.0]], r"must be numbers"),
+    "None": ([1, 1, None, 1, 1, 1], r"sequence 2 is nan.*>= 0"),
     "all zero": (np.zeros(N), r"is zero"),
+    "all masked": (np.ma.masked_all(N), r"is zero"),
+    "per output of one": (np.ones((N, 2)), r"shape \(6, 2\), expected \(6,\): one weight per seq"),
 }
 
 
@@ -659,6 +671,72 @@ def test_a_bad_sample_weight_is_refused(weight, words, make):
         with pytest.raises(ValueError, match=words):
             getattr(estimator, method)(CUBE, Y, sample_weight=weight)
         assert state(estimator) == before
+
+
+DAYS = pd.date_range("2020-01-01", periods=N)
+DATES = {
+    "datetime64": DAYS.values,
+    "NaT": np.full(N, "NaT", "M8[ns]"),
+    "datetime64 and masks": np.ma.array(DAYS.values, mask=Y),
+    "timedelta64": (DAYS - DAYS[0]).values,
+    "pandas": pd.Series(DAYS),
+    "pandas with a time zone": pd.Series(DAYS.tz_localize("UTC")),
+    "pandas periods": pd.Series(DAYS.to_period()),
+    "pandas Arrow": pd.Series(DAYS).astype("timestamp[ns][pyarrow]"),
+    "pandas Arrow days": pd.Series(DAYS.date).astype("date32[pyarrow]"),
+    "polars": pl.Series(DAYS.values),
+    "polars days": pl.Series(DAYS.date.tolist()),
+    "polars durations": pl.Series((DAYS - DAYS[0]).values),
+    "datetimes": list(DAYS.to_pydatetime()),
+    "days": DAYS.date.tolist(),
+    "times": DAYS.time.tolist(),
+    "durations": (DAYS - DAYS[0]).to_pytimedelta().tolist(),
+    "a date among numbers": [1.0, DAYS[0], 2.0, 3.0, 4.0, 5.0],
+    "frame": pd.DataFrame({"a": DAYS, "b": np.ones(N)}),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("dates", DATES.values(), ids=DATES)
+def test_dates_times_and_durations_are_no_targets_and_no_weights(dates, make):
+    estimator = make().fit(RAGGED, Y)
+    before = state(estimator)
+    way = r" holds dates, times or durations.*\(t - t\[0\]\) / np.timedelta64\(1"
+    for call in (estimator.fit, estimator.partial_fit, estimator.score):
+        with pytest.raises(ValueError, match="^y" + way):
+            call(RAGGED, dates)
+        with pytest.raises(ValueError, match="^sample_weight" + way):
+            call(RAGGED, Y, sample_weight=dates)
+    assert state(estimator) == before
+
+
+def test_text_that_looks_like_dates_is_text():
+    labels = np.where(Y, "2020-01-01", "2021-01-01")
+    assert classifier().fit(RAGGED, labels).classes_.tolist() == ["2020-01-01", "2021-01-01"]
+
+
+BAD_GROUPS = {
+    "None": ([0, 1, None, 1, 0, 1], r"groups has no group for sequence 2"),
+    "None beside text": (["a", "b", None, "a", "b", "b"], r"groups has no group for sequence 2"),
+    "NaN": ([0, 1, np.nan, 1, 0, 1], r"groups has no group for sequence 2"),
+    "masked": (np.ma.array(Y, mask=[0, 0, 1, 0, 0, 0]), r"groups has no group for sequence 2"),
+    "text beside numbers": (["a", 1, "b", 2, "c", "a"], r"groups .*cannot be compared.*text"),
+    "two columns": (np.ones((N, 2)), r"groups has shape \(6, 2\)"),
+}
+
+
+@pytest.mark.parametrize(("groups", "words"), BAD_GROUPS.values(), ids=BAD_GROUPS)
+def test_bad_groups_are_named(groups, words):
+    with pytest.raises(ValueError, match=words):
+        classifier(early_stopping=True).fit(RAGGED, Y, groups=groups)
+
+
+def test_groups_may_be_text_or_dates():
+    numbers = np.array([2, 0, 1, 1, 0, 2])
+    settings = {"early_stopping": True, "validation_fraction": 0.5}
+    expected = classifier(**settings).fit(RAGGED, Y, groups=numbers)
+    for groups in (np.array(list("cabbac")), DAYS[numbers], pd.Series(list("cabbac"))):
+        assert_same_net(classifier(**settings).fit(RAGGED, Y, groups=groups), expected)
 
 
 def test_one_class_left_by_the_weights_is_refused():

@@ -125,7 +125,7 @@ def test_class_weights_count_in_every_partial_fit(y):
 
 FEW = make_sequences((3, 2, 4, 2, 5, 3))
 TWO = np.array([0, 1] * 3)
-TWO_LABELS = np.column_stack([TWO, 1 - TWO])
+TWO_LABELS = np.column_stack([TWO, [1, 1, 0, 0, 1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,48 @@ def test_class_weights_that_are_no_weights_or_do_not_fit_the_labels_are_refused(
         classifier(class_weight=class_weight).fit(FEW, y)
 
 
+NAMED = np.array(["a", "b"] * 3)
+BAD_CLASS_WEIGHTS = {
+    "no class": (
+        NAMED,
+        {"a": 1, "z": 2},
+        r"class_weight.*\['z'\].*none of the classes: \['a', 'b'",
+    ),
+    "numbers for names": (NAMED, {0: 1, 1: 2}, r"class_weight.*\[0, 1\].*\['a', 'b'\]"),
+    "None as a class": (NAMED, {None: 1}, r"class_weight.*\[None\].*\['a', 'b'\]"),
+    "None as a weight": (NAMED, {"a": None}, r"class_weight.*must give a number"),
+    "text as a weight": (NAMED, {"a": "x"}, r"class_weight.*must give a number"),
+    "classes of one-hot": (TWO_LABELS, {"a": 1}, r"class_weight.*\['a'\].*0 and 1.*argmax"),
+    "third class of one-hot": (TWO_LABELS, {0: 1, 1: 1, 2: 3}, r"class_weight.*\[2\].*argmax"),
+}
+
+
+@pytest.mark.parametrize(
+    ("y", "class_weight", "words"), BAD_CLASS_WEIGHTS.values(), ids=BAD_CLASS_WEIGHTS
+)
+def test_class_weights_that_belong_to_no_class_are_named(y, class_weight, words):
+    with pytest.raises(ValueError, match=words):
+        classifier(class_weight=class_weight).fit(FEW, y)
+
+
+def test_a_weight_of_a_class_that_is_not_there_is_warned_of_where_all_others_have_one():
+    factors = {"a": 1.0, "b": 2.0}
+    with pytest.warns(UserWarning, match=r"weights for \['z'\].*\['a', 'b'\]"):
+        fitted = classifier(class_weight=factors | {"z": 3.0}).fit(FEW, NAMED)
+    assert_same_net(fitted, classifier(class_weight=factors).fit(FEW, NAMED))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_one_hot_classes_are_learned_as_labels_with_a_hint(n_classes):
+    y = np.arange(6) % n_classes
+    with pytest.warns(UserWarning, match=r"independent.*y.argmax\(axis=-1\)"):
+        assert classifier().fit(FEW, np.eye(n_classes)[y]).predict(FEW).shape == (6, n_classes)
+    steps = [np.eye(n_classes)[np.arange(len(x)) % n_classes] for x in FEW]
+    with pytest.warns(UserWarning, match=r"argmax\(axis=-1\)"):
+        classifier(readout="step").fit(FEW, steps)
+    classifier().fit(FEW, TWO_LABELS)  # without a hint
+
+
 @pytest.mark.parametrize("y", [TWO, TWO_LABELS], ids=["classes", "multilabel"])
 def test_balanced_classes_need_all_the_labels_at_once(y):
     with pytest.raises(ValueError, match=r'class_weight="balanced".*dict'):
@@ -168,3 +210,54 @@ def test_the_first_partial_fit_must_see_two_classes():
     with pytest.raises(ValueError, match="at least 2 classes"):
         classifier().partial_fit(FEW, ["a"] * 6)
     classifier().partial_fit(FEW, ["a"] * 6, classes=["a", "b"])
+
+
+BAD_CLASSES = {
+    "None": ([0, None], r"none missing.*classes=\[0, None\]"),
+    "NaN": ([0, 1, np.nan], r"as classes all labels.*none missing"),
+    "masked": (np.ma.array([0, 1, 2], mask=[0, 0, 1]), r"as classes all labels.*none missing"),
+    "text beside numbers": ([0, "a"], r"classes mixes text"),
+    "text beside None": (["a", None], r"as classes all labels.*none missing"),
+    "two dimensions": ([[0, 1]], r"as classes all labels.*\(n_classes,\)"),
+    "a string": ("ab", r"as classes all labels.*\(n_classes,\)"),
+    "a number": (2, r"as classes all labels.*\(n_classes,\)"),
+    "nothing": ([], r"as classes all labels.*\(n_classes,\)"),
+    "dates": (np.array(["2020", "2021"], "M8[Y]"), r"classes holds dates"),
+}
+
+
+@pytest.mark.parametrize(("classes", "words"), BAD_CLASSES.values(), ids=BAD_CLASSES)
+def test_bad_classes_are_named(classes, words):
+    started = classifier().partial_fit(FEW, TWO)
+    for clf in (classifier(), started):
+        with pytest.raises(ValueError, match=words):
+            clf.partial_fit(FEW, TWO, classes=classes)
+
+
+# labels that are new --------------------------------------------------------------------------
+
+NEW = pytest.mark.parametrize("labels", [list("abcabc"), [0, 1] * 3], ids=["text", "numbers"])
+STAY = r"not in classes_, \['a', 'b'\]: "
+
+
+@NEW
+def test_new_labels_of_a_warm_start_say_what_goes_on(labels):
+    clf = classifier(warm_start=True).fit(FEW, NAMED)
+    with pytest.raises(ValueError, match=STAY + ".*warm_start=True") as caught:
+        clf.fit(FEW, labels)
+    assert "partial_fit" not in str(caught.value)
+
+
+@NEW
+def test_new_labels_of_a_validation_set_say_where_they_are(labels):
+    clf = classifier(early_stopping=True)
+    with pytest.raises(ValueError, match="In X_val, y_val.*" + STAY) as caught:
+        clf.fit(FEW, NAMED, X_val=FEW, y_val=labels)
+    assert "partial_fit" not in str(caught.value) and "warm_start" not in str(caught.value)
+
+
+@NEW
+def test_new_labels_of_a_partial_fit_ask_for_all_classes(labels):
+    clf = classifier().partial_fit(FEW, NAMED)
+    with pytest.raises(ValueError, match=STAY + ".*partial_fit must be given all classes"):
+        clf.partial_fit(FEW, labels)

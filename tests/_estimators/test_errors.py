@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
@@ -78,6 +79,18 @@ def test_a_failed_first_fit_leaves_nothing_behind():
                 estimator.fit(bad, Y)
             assert state(estimator) == before
         assert not hasattr(estimator, "n_features_in_")
+
+
+@BOTH
+def test_a_first_partial_fit_of_one_sequence_is_warned_of(make):
+    kwargs = {"classes": [0, 1]} if make is classifier else {}
+    words = "one sequence, but sets the scale of features and targets for all calls that follow"
+    for one in (RAGGED[:1], CUBE[:1], TABLE[:1], pd.DataFrame(TABLE[:1]), pd.Series(RAGGED[:1])):
+        with pytest.warns(UserWarning, match=words):
+            estimator = make().partial_fit(one, Y[:1], **kwargs)
+        estimator.partial_fit(one, Y[:1])
+    make().partial_fit(RAGGED[:2], Y[:2]).partial_fit(RAGGED[:1], Y[:1])
+    make().fit(RAGGED, Y).partial_fit(RAGGED[:1], Y[:1])
 
 
 # what is not finite ---------------------------------------------------------------------------

@@ -88,6 +88,7 @@ def test_dropout_changes_the_fit_and_nothing_else(bidirectional, kind):
     np.testing.assert_array_equal(raw(with_dropout, X), raw(without, X))
 
 
+@pytest.mark.filterwarnings("ignore:The first call of partial_fit was given one sequence")
 def test_a_dropout_mask_is_shared_by_the_steps_of_a_sequence():
     """Of constant inputs to a net without memory, the loss does not depend on how many they are."""
 

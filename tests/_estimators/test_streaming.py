@@ -313,6 +313,18 @@ def test_a_state_is_what_the_documentation_says(cell):
     assert shapes == {"h_0": (4, 3), "h_1": (4, 5), "pooled": (4, 5), "steps": (4,)} | memory
 
 
+@BOTH
+@pytest.mark.parametrize("name", ["h_0", "c_0"])
+@pytest.mark.parametrize("readout", ["last", "mean", "max"])
+def test_a_state_that_is_nan_is_named(readout, name, make):
+    estimator = make(cell="lstm", readout=readout)
+    _, state = estimator.step(CUBE[:4, 0])
+    bad = state | {name: state[name].copy()}
+    bad[name][2, 1] = np.nan
+    with pytest.raises(ValueError, match=rf"state\['{name}'\] is not finite in row 2"):
+        estimator.step(CUBE[:4, 1], bad)
+
+
 def test_a_step_leaves_the_estimator_as_it_was():
     estimator = clf()
     before = pickle.dumps(vars(estimator))

@@ -164,6 +164,35 @@ def test_targets_are_standardised_but_those_of_a_log_link():
             np.testing.assert_allclose(scale, repeated.std(axis=0))
 
 
+@pytest.mark.parametrize(("name", "settings"), REAL_CASES)
+def test_units_and_start_of_an_output_are_those_of_its_own_weights(name, settings):
+    """What is missing is 0, of weight 0, and an output may have nothing."""
+    rng, loss = np.random.default_rng(7), REGRESSION_LOSSES[name](**settings)
+    y, weight = rng.poisson(3.0, size=(20, 3)) * [1.0, 10.0, 1e6], rng.random((20, 3))
+    n_columns = 3 if loss.outputs_per_target == 1 else 1
+    y, weight = y[:, :n_columns], np.where(rng.random((20, 3)) < 0.3, 0, weight)[:, :n_columns]
+    y = np.where(weight > 0, y, 0.0)
+    shift, scale = loss.units(y, weight)
+    start = loss.start(np.where(weight > 0, (y - shift) / scale, 0), weight, len(scale))
+    for k in range(n_columns):
+        known = weight[:, k] > 0
+        own, own_weight = y[known, k : k + 1], weight[known, k]
+        units = loss.units(own, own_weight)
+        np.testing.assert_allclose([shift[k], scale[k]], np.ravel(units), rtol=1e-12)
+        expected = loss.start((own - units[0]) / units[1], own_weight, 1)
+        np.testing.assert_allclose(start.reshape(n_columns, -1)[k], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in REGRESSION_LOSSES if name != "poisson"])
+def test_an_output_of_which_nothing_is_known_starts_at_0(name):
+    y, weight = np.zeros((4, 2)), np.array([[1.0, 0.0]] * 4)
+    y[:, 0] = [1.0, 2.0, 3.0, 4.0]
+    loss = REGRESSION_LOSSES[name]()
+    shift, scale = loss.units(y, weight)
+    assert (shift[1], scale[1]) == (0, 1)
+    assert loss.start((y - shift) / scale, weight, 2)[1] == 0
+
+
 @pytest.mark.parametrize("q", [0.01, 0.25, 0.5, 0.7, 0.9, 0.999])
 @pytest.mark.parametrize("divisor", [1.0, 3.0, 0.7, 1e-3])
 def test_weighted_quantiles_are_those_of_the_repeated_values(q, divisor):
