@@ -37,14 +37,11 @@ except ImportError:
 
 
 class StrOptions(_StrOptions):
-    """The same, listed in the order in which they are given."""
-
-    def __init__(self, options: Any):
-        super().__init__(set(options))
-        self._in_order = list(options)
+    """The same, listed in the order of the registry whose keys they are, or else sorted."""
 
     def __str__(self) -> str:
-        return f"a str among {{{', '.join(map(repr, self._in_order))}}}"
+        options = sorted(self.options) if isinstance(self.options, set) else self.options
+        return f"a str among {{{', '.join(map(repr, options))}}}"
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])

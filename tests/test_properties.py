@@ -19,6 +19,7 @@ from skrnn._training.schedules import SCHEDULES
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:Every sequence of X has one step"),
+    pytest.mark.filterwarnings("ignore:Labels of one sequence stay"),
     pytest.mark.filterwarnings("ignore:Every row of y has a single 1"),  # few random labels
     pytest.mark.filterwarnings("ignore:class_weight has weights for"),  # and one of three missing
 ]

@@ -38,8 +38,7 @@ SAMPLES_AT_ONCE = 512  # of those whose loss L-BFGS-B asks for: bounds the memor
 
 CALM = (
     "Decrease learning_rate_init, set max_grad_norm (for example 1.0) to clip the gradient (lbfgs "
-    "ignores both), or scale the inputs, for example by "
-    "skrnn.preprocessing.StepTransformer(StandardScaler())."
+    "ignores both), or scale the inputs, as standardize=True does."
 )
 
 
@@ -99,10 +98,12 @@ class Fit(NamedTuple):
     def stops_early(self) -> bool:
         """Whether a validation part decides when to stop."""
         option = self.params.early_stopping
-        if self.once or option != "auto":
-            return bool(option) and not self.once
-        if self.params.solver == "lbfgs" or self.held_out is not None:
-            return self.params.solver != "lbfgs"
+        if self.once or self.params.solver == "lbfgs":
+            return False
+        if option != "auto":
+            return bool(option)
+        if self.held_out is not None:
+            return True
         if self.start is not None:
             return self.start.state.early_stopping
         return len(self.samples.sequences) >= N_TO_HOLD_OUT[type(self.targets)]
@@ -137,6 +138,7 @@ def fit_network(fit: Fit) -> Result:
     model = Model(fit.inputs, fit.targets, FittedNetwork(network, theta))
     if fit.start is None:
         model = _learn_units(fit.params, model, part)
+    part, held_out = _scaled(model, part, held_out)
     samples = _prepared(fit.params, model, part, part)
     constant = model.targets.loss.start(*samples.valid(), model.targets.n_outputs)
     if fit.start is None:
@@ -196,11 +198,23 @@ def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
     return model._replace(inputs=inputs)
 
 
+def _scaled(
+    model: Model, part: Samples, held_out: Samples | None
+) -> tuple[Samples, Samples | None]:
+    """Both with features as the net reads them; what they share is scaled once."""
+    sequences = model.inputs.scaled(part.sequences)
+    scaled = part._replace(sequences=sequences)
+    if held_out is None:
+        return scaled, None
+    if held_out.sequences.values is part.sequences.values:
+        return scaled, held_out._replace(sequences=held_out.sequences.of(sequences.values))
+    return scaled, held_out._replace(sequences=model.inputs.scaled(held_out.sequences))
+
+
 def _prepared(params: Any, model: Model, samples: Samples, learned_from: Samples) -> Samples:
-    """Samples as the net takes them; balanced weights are those of what is `learned_from`."""
+    """Targets as the loss takes them; balanced weights are those of what is `learned_from`."""
     class_weight = getattr(params, "class_weight", None)
     dtype = model.network.theta.dtype
-    samples = samples._replace(sequences=model.inputs.scaled(samples.sequences))
     return model.targets.prepare(samples, dtype, class_weight, learned_from)
 
 

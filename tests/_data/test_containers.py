@@ -557,6 +557,7 @@ def test_nested_lists_are_rows_of_any_lengths_after_a_fit_of_either_kind(X, rows
     assert reg.n_features_in_ == n
 
 
+@pytest.mark.filterwarnings("ignore:The first call of partial_fit was given one sequence")
 def test_the_chunks_of_nested_lists_may_have_any_lengths():
     clf = classifier().partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
     clf.partial_fit([[1.0, 2.0, 3.0, 4.0]], [1]).partial_fit([[1.0], [2.0, 3.0]], [1, 0])

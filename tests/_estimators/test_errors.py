@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_says_when_and_what_to_change(make):
     before = state(estimator)
     estimator.set_params(learning_rate_init=1e200, max_iter=20, **WILD)
     with pytest.raises(
-        ValueError, match=r"epoch \d.*learning_rate_init.*max_grad_norm.*StandardScaler"
+        ValueError, match=r"epoch \d.*learning_rate_init.*max_grad_norm.*standardize"
     ):
         estimator.fit(LONG, LONG_Y)
     estimator.set_params(**make().get_params())

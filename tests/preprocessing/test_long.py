@@ -24,6 +24,8 @@ from sklearn.utils import estimator_checks
 from skrnn import RNNClassifier, RNNRegressor
 from skrnn.preprocessing import SequencesFromLong, StepTransformer, from_long, to_long
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 LIBRARIES = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 KEYS = {"id": "id", "time": "t"}
 # Rows out of order; sorted by time, "a" has u = 3, 2 and "b" has u = 4, 1, 5.

@@ -15,7 +15,10 @@ from sklearn.pipeline import make_pipeline
 from skrnn import RNNRegressor, pad_sequences
 from skrnn.preprocessing import StepImputer
 
-pytestmark = pytest.mark.filterwarnings("ignore:Every sequence of X has one step")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Every sequence of X has one step"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 NAN = np.nan
 SEQUENCE = npst.arrays(
