@@ -16,7 +16,8 @@ from skrnn._nn.streaming import FittedNetwork
 from skrnn._parallel.host import computing
 from skrnn._parallel.shards import Batch, ShardedObjective
 from skrnn._training.early_stopping import EarlyStopping
-from skrnn._training.loops import Updater, train
+from skrnn._training.health import Yardstick
+from skrnn._training.loops import Trainer, Updater
 from skrnn._training.optimizers import Adam
 from skrnn._training.schedules import Schedule
 
@@ -139,15 +140,10 @@ def test_adam_with_clipping(case, network):
     rate = Schedule(learning_rate_init=float(case["learning_rate"]))
     updater = Updater(adam, rate, np.zeros_like(theta), float(case["max_grad_norm"]))
     with computing():
-        history = train(
-            theta,
-            lambda: [batch_of(case, n)],
-            objective(case, network),
-            updater,
-            EarlyStopping(0.0, n_steps + 1),
-            max_iter=n_steps,
-            monitor=Silence(),
-        )
+        stopping = EarlyStopping(0.0, n_steps + 1)
+        rest = updater, stopping, Silence(), Yardstick(np.inf)
+        trainer = Trainer(theta, objective(case, network), *rest)
+        history = trainer.run(lambda: [batch_of(case, n)], n_steps)
     assert 0 < np.sum(case["grad_norms"] > case["max_grad_norm"]) < n_steps
     assert_equal(history.losses, case["losses"], case)
     assert_equal(history.grad_norms, case["grad_norms"], case)
