@@ -163,7 +163,7 @@ def fitted(estimator, case, y, **labels):
 @with_loss("binary_log_loss")
 def test_predict_proba_of_two_classes(case):
     y = case["targets"][:, 0]
-    clf, X = fitted(RNNClassifier(), case, y, classes=np.unique(y))
+    clf, X = fitted(RNNClassifier(standardize=False), case, y, classes=np.unique(y))
     p = expit(case["outputs"])
     assert_equal(clf.predict_proba(X), np.hstack([1 - p, p]), case)
 
@@ -171,14 +171,14 @@ def test_predict_proba_of_two_classes(case):
 @with_loss("multinomial_log_loss")
 def test_predict_proba_of_three_classes(case):
     y = case["targets"][:, 0]
-    clf, X = fitted(RNNClassifier(), case, y, classes=np.unique(y))
+    clf, X = fitted(RNNClassifier(standardize=False), case, y, classes=np.unique(y))
     assert_equal(clf.predict_proba(X), softmax(case["outputs"], axis=1), case)
 
 
 @with_loss("squared_error")
 def test_predict_of_a_regressor(case):
     y = case["targets"]
-    reg, X = fitted(RNNRegressor(), case, y)
+    reg, X = fitted(RNNRegressor(standardize=False), case, y)
     assert_equal(reg.predict(X), case["outputs"] * y.std(axis=0) + y.mean(axis=0), case)
 
 
@@ -229,7 +229,8 @@ def test_outputs_loss_and_gradient_of_options(options_case):
 
 def fitted_on_options(case):
     """The estimator after one epoch, torch's weights written into it, and its sequences."""
-    estimator = RNNRegressor() if case["loss"] == "squared_error" else RNNClassifier()
+    kind = RNNRegressor if case["loss"] == "squared_error" else RNNClassifier
+    estimator = kind(standardize=False)
     coded = case["embedded"][:, 0].astype(int).tolist() if len(case["embedded"]) else None
     estimator.set_params(
         cell=str(case["cell"]),
