@@ -11,6 +11,7 @@ from skrnn._typing import Floats, Rows
 
 TAIL = 0.005  # of the weight on either side, which does not count for mean and deviation
 LIMIT = 10.0  # standard deviations: no feature is larger
+LEVELS = 5.0  # of a table: benchmarks/standardizing.py --levels prints what it costs
 VALUES_AT_ONCE = 2**16  # bounds the memory
 VALUES_BESIDE = 2**10
 
@@ -74,6 +75,25 @@ class Scaling(NamedTuple):
         np.maximum(scaled, -self.limit, out=scaled)
         np.minimum(scaled, self.limit, out=scaled)
         return scaled
+
+
+def columns_apart(sequences: Sequences) -> list[int]:
+    """Numbers of the steps at which sequences of one feature, of equal lengths, are far apart.
+
+    They are where the means of the steps differ by more than LEVELS deviations within a step, of as
+    many sequences as are looked at at once; the five that are farthest away.
+    """
+    T = int(sequences.lengths[0])
+    if (sequences.lengths != T).any():
+        return []
+    some = sequences.take(slice(max(2, VALUES_AT_ONCE // T)))
+    table = some.values[some.rows()].reshape(-1, T).astype(np.float64)
+    means, within = table.mean(axis=0), np.median(table.std(axis=0))
+    if not means.std() > LEVELS * within > 0:
+        return []
+    distance = np.abs(means - np.median(means))
+    farthest = np.argsort(-distance, kind="stable")[:5]
+    return sorted(farthest[distance[farthest] > LEVELS * within].tolist())
 
 
 def _blocks(sequences: Sequences, weight: Floats) -> Iterator[tuple[Rows, Floats]]:

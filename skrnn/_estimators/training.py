@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from skrnn._data.inputs import Inputs, check_integers
 from skrnn._data.samples import Samples
+from skrnn._data.scaling import columns_apart
 from skrnn._data.sequences import Sequences
 from skrnn._estimators.targets import Targets
 from skrnn._estimators.validation import N_TO_HOLD_OUT, mean_loss, split, yardstick_of
@@ -194,7 +195,7 @@ def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
     weight = _prepared(params, model, samples, samples).weights_of_sequences()
     weight = weight / samples.sequences.lengths if samples.per_step else weight
     inputs = model.inputs.with_scaling(samples.sequences, weight)
-    _warn_of_features(inputs, samples.sequences.values)
+    _warn_of_features(params, inputs, samples.sequences)
     return model._replace(inputs=inputs)
 
 
@@ -431,11 +432,23 @@ def _diverged(epoch: int, finite: bool) -> str:
     return f"The loss or its gradient was not finite in epoch {epoch}. {CALM}"
 
 
-def _warn_of_features(inputs: Inputs, values: Rows) -> None:
-    coarse = inputs.scaling.coarse(values) if inputs.scaling else []
+def _warn_of_features(params: Any, inputs: Inputs, sequences: Sequences) -> None:
+    """Say which features standardising does not help."""
+    coarse = inputs.scaling.coarse(sequences.values) if inputs.scaling else []
     if coarse:
         warnings.warn(
             f"{inputs.named(coarse)}: float32 has no digits left for their spread. Pass X as "
             "float64, or subtract an offset first, for example the first time stamp.",
+            stacklevel=2,
+        )
+    one_scale = inputs.schema.kind == "tabular" and params.features_per_step is None
+    apart = columns_apart(sequences) if one_scale and not inputs.categorical else []
+    if apart:
+        names = [inputs.schema.names[j] if inputs.schema.names else j for j in apart]
+        warnings.warn(
+            f"The columns of X differ in level, most of all {names}, but are read as steps of one "
+            "feature, with one mean and one deviation. If they are different quantities, set "
+            "features_per_step to the number of columns that make a step (all of them are one "
+            "step); if they are one quantity at different times, features_per_step=1 says so.",
             stacklevel=2,
         )

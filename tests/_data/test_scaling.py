@@ -116,3 +116,29 @@ def test_features_too_far_apart_are_refused():
         np.errstate(all="ignore"),
     ):
         learn([np.array([[1.7e308], [-1.7e308]])])
+
+
+def table(levels, spread=1.0, n=50):
+    rng = np.random.default_rng(0)
+    rows = np.asarray(levels) + spread * rng.standard_normal((n, len(levels)))
+    return Sequences.stacked(rows.reshape(-1, 1), np.full(n, len(levels)))
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0, 0, 0, 0], []),
+        ([0, 1, 2, 3], []),
+        ([0, 3, -3, 4, 2], []),
+        ([0, 0, 500, 0, 0, -90], [2, 5]),
+        (np.arange(10) * 100, [0, 1, 7, 8, 9]),
+    ],
+    ids=str,
+)
+def test_columns_that_differ_in_level(levels, expected):
+    assert scaling.columns_apart(table(levels)) == expected
+
+
+def test_constant_columns_and_ragged_sequences_are_not_compared():
+    assert scaling.columns_apart(table([0, 500], spread=0.0)) == []
+    assert scaling.columns_apart(stacked(make_sequences([3, 4], 1))) == []
