@@ -9,19 +9,22 @@ import numpy as np
 from skrnn._data.sequences import Sequences
 from skrnn._typing import Floats, Rows
 
-TAIL = 0.005  # of the weight on either side, which does not count for mean and deviation
-LIMIT = 10.0  # standard deviations: no feature is larger
+TAIL = 0.05  # of the weight, on either side of the range that most values lie in
+REACH = 5.0  # ranges beyond it: what is farther away does not count for mean and deviation
+LIMIT = 10.0  # deviations, from which on features grow as the logarithm
 LEVELS = 5.0  # of a table: benchmarks/standardizing.py --levels prints what it costs
 VALUES_AT_ONCE = 2**16  # bounds the memory
 VALUES_BESIDE = 2**10
 
 
 class Scaling(NamedTuple):
-    """What turns features into (x - mean) / scale, clipped to +-limit; each of shape (D,).
+    """What turns features into z = (x - mean) / scale, each (D,), compressed beyond +-limit.
 
-    Mean and deviation are those of the values clipped to where a fraction TAIL of the weight lies
-    beyond on either side (winsorised, Tukey 1962), so that a rare glitch does not matter. What is
-    constant between has its greatest distance from there as its scale. Categories stay as they are.
+    Mean and deviation are those of the values clipped to fences (Tukey 1977): REACH ranges beyond
+    the range from the quantile TAIL to the quantile 1 - TAIL; so that a glitch does not matter. The
+    range of a feature that is constant in between is the median distance of its other values.
+    Beyond the limit, z becomes limit (1 + log(z / limit)), which has the same slope there. The
+    limit of categories, which stay as they are, is infinite.
     """
 
     mean: Floats
@@ -34,17 +37,17 @@ class Scaling(NamedTuple):
 
         Sums are in float64, what they come to in the dtype of the sequences.
         """
-        D = sequences.values.shape[1]
+        D, dtype = sequences.values.shape[1], sequences.values.dtype
         mean, scale, limit = np.zeros(D), np.ones(D), np.full(D, LIMIT)
         numbers = [j for j in range(D) if j not in categorical]
-        ranges = _clipped_range(sequences, weight, numbers)
+        ranges = _ranges(sequences, weight, numbers)
         mean[numbers], scale[numbers] = _moments(sequences, weight, numbers, *ranges)
-        if not np.isfinite(scale).all():
-            j = np.flatnonzero(~np.isfinite(scale))[0]
+        bad = ~np.isfinite(mean + scale)
+        if bad.any():
+            j = bad.argmax()
             raise ValueError(f"Feature {j} of X is too far apart for float64: scale it.")
-        limit[list(categorical)] = np.inf
-        dtype = sequences.values.dtype
         scale = np.maximum(scale, np.finfo(dtype).tiny)
+        limit[list(categorical)] = np.inf
         return cls(*(array.astype(dtype) for array in (mean, scale, limit)))
 
     def coarse(self, values: Rows) -> list[int]:
@@ -70,11 +73,13 @@ class Scaling(NamedTuple):
 
     def apply_to_few(self, values: Rows) -> Rows:
         """The same, all at once."""
-        scaled = values - self.mean
-        scaled /= self.scale
-        np.maximum(scaled, -self.limit, out=scaled)
-        np.minimum(scaled, self.limit, out=scaled)
-        return scaled
+        z = values - self.mean
+        z /= self.scale
+        if np.vdot(z, z) > LIMIT**2:  # else none can be beyond
+            beyond = np.abs(z) > self.limit
+            far = z[beyond]
+            z[beyond] = np.copysign(LIMIT * (1 + np.log(np.abs(far) / LIMIT)), far)
+        return z
 
 
 def columns_apart(sequences: Sequences) -> list[int]:
@@ -106,17 +111,15 @@ def _blocks(sequences: Sequences, weight: Floats) -> Iterator[tuple[Rows, Floats
         yield part.values[part.rows()], np.repeat(weight[which[idx]], part.lengths)
 
 
-def _clipped_range(
-    sequences: Sequences, weight: Floats, features: list[int]
-) -> tuple[Floats, Floats, Floats]:
-    """Where TAIL of the weight lies below and above, and the greatest distance from the former."""
+def _ranges(sequences: Sequences, weight: Floats, features: list[int]) -> tuple[Floats, ...]:
+    """Quantiles TAIL and 1 - TAIL of each feature, and its range."""
     n_at_once = max(1, VALUES_AT_ONCE // int(sequences.lengths.sum()))
     ranges = []
     for start in range(0, len(features), n_at_once):
         columns, of_steps = _columns(sequences, weight, features[start : start + n_at_once])
         ranges += [_range_of(column, of_steps) for column in columns]
-    low, high, farthest = np.array(ranges, dtype=np.float64).reshape(-1, 3).T
-    return low, high, farthest
+    low, high, range_ = np.array(ranges, dtype=np.float64).reshape(-1, 3).T
+    return low, high, range_
 
 
 def _columns(
@@ -135,18 +138,28 @@ def _columns(
 
 
 def _range_of(column: Floats, weight: Floats | None) -> tuple[float, float, float]:
+    """The same of one feature; without weights its values are put into another order."""
+    low, high = _quantiles(column, weight, TAIL)
+    if low < high:
+        return low, high, high - low
+    others = column != column.dtype.type(low)
+    if not others.any():
+        return low, high, 0.0
+    distances = np.abs(column[others] - column.dtype.type(low))
+    return low, high, _quantiles(distances, None if weight is None else weight[others], 0.5)[0]
+
+
+def _quantiles(column: Floats, weight: Floats | None, q: float) -> tuple[float, float]:
+    """The values with a share q of the weight at or below, and at or above them."""
     n = len(column)
     if weight is None:
-        k = max(0, ceil(TAIL * n - 1e-9) - 1)
-        column.partition(sorted({0, k, n - 1 - k, n - 1}))
-        first, low, high, last = column[[0, k, n - 1 - k, n - 1]].tolist()
-    else:
-        order = column.argsort(kind="stable")
-        share = TAIL * weight.sum() * (1 - 1e-9)
-        below = np.searchsorted(weight[order].cumsum(), share)
-        above = np.searchsorted(weight[order[::-1]].cumsum(), share)
-        first, low, high, last = column[order[[0, below, n - 1 - above, n - 1]]].tolist()
-    return low, high, max(low - first, last - low)
+        k = max(0, ceil(q * n - 1e-9) - 1)
+        column.partition(sorted({k, n - 1 - k}))
+        return float(column[k]), float(column[n - 1 - k])
+    order, share = column.argsort(kind="stable"), q * weight.sum() * (1 - 1e-9)
+    below = np.searchsorted(weight[order].cumsum(), share)
+    above = np.searchsorted(weight[order[::-1]].cumsum(), share)
+    return float(column[order[below]]), float(column[order[n - 1 - above]])
 
 
 def _moments(
@@ -155,22 +168,19 @@ def _moments(
     features: list[int],
     low: Floats,
     high: Floats,
-    farthest: Floats,
+    range_: Floats,
 ) -> tuple[Floats, Floats]:
-    """Mean and deviation of the clipped values.
+    """Mean and deviation of the clipped values; a constant has the deviation 1.
 
-    The sums are of (x - low) / (high - low): neither end has less than TAIL of the weight, so that
-    the variance is no small difference of large numbers.
+    The sums are of (x - low) / range, which are no large numbers.
     """
-    width = high - low
-    unit = np.where(width > 0, width, 1.0)
+    reach, unit = REACH * range_, np.where(range_ > 0, range_, 1.0)
     total, sums, squares = 0.0, np.zeros(len(features)), np.zeros(len(features))
     for steps, own in _blocks(sequences, weight):
-        values = (steps[:, features].clip(low, high) - low) / unit
+        values = (steps[:, features].clip(low - reach, high + reach) - low) / unit
         total += own.sum()
         sums += own @ values
         squares += own @ np.square(values, out=values)
     mean = sums / total
     deviation = unit * np.sqrt(np.maximum(squares / total - mean**2, 0))
-    scale = np.where(width > 0, deviation, np.where(farthest > 0, farthest, 1.0))
-    return low + unit * mean, scale
+    return low + unit * mean, np.where(deviation > 0, deviation, 1.0)

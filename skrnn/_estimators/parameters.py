@@ -106,10 +106,10 @@ PARAMETERS = {
         "bool",
         """
         Whether to standardise each feature per step, by mean and deviation over the training
-        sequences of its values clipped to their 0.5 % and 99.5 % quantiles; what is farther than 10
-        deviations from the mean is read as 10. A table of one feature per step has one mean and one
-        deviation. Categories are left as they are. Later calls of `partial_fit`, and warm starts,
-        keep those of the first.
+        sequences, of values clipped to fences far outside of where most of them lie; beyond 10
+        deviations from the mean, the net reads the logarithm. A table of one feature per step has
+        one mean and one deviation. Categories are left as they are. Later calls of `partial_fit`,
+        and warm starts, keep those of the first.
         """,
     ),
     "alpha": Parameter(
