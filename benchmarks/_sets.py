@@ -18,25 +18,25 @@ AEON = Path(aeon.datasets.__file__).parent / "data"
 
 @dataclass
 class Data:
-    """Sequences (T_i, D) in float32 and targets, split into a training and a test set.
-
-    Steps are standardised by the training set, and so are regression targets.
-    """
+    """Sequences (T_i, D) and targets, split into a training and a test set."""
 
     X: np.ndarray
     y: np.ndarray
     X_test: np.ndarray
     y_test: np.ndarray
 
-    def __post_init__(self):
+    def standardized(self):
+        """Return data in float32, steps standardised by the training set; so are numbers as y."""
         scaler = StepTransformer(StandardScaler()).fit(as_sequences(self.X))
-        self.X, self.X_test = (
+        X, X_test = (
             as_sequences([x.astype(np.float32) for x in scaler.transform(as_sequences(X))])
             for X in (self.X, self.X_test)
         )
+        y, y_test = self.y, self.y_test
         if self.is_regression:
-            mean, scale = self.y.mean(), self.y.std()
-            self.y, self.y_test = (self.y - mean) / scale, (self.y_test - mean) / scale
+            mean, scale = y.mean(), y.std()
+            y, y_test = (y - mean) / scale, (y_test - mean) / scale
+        return Data(X, y, X_test, y_test)
 
     @property
     def is_regression(self):
@@ -64,6 +64,14 @@ class Data:
         if self.is_regression:
             return np.array_split(rows, 2)
         return train_test_split(rows, test_size=0.5, stratify=self.y_test, random_state=0)
+
+
+def load(name):
+    """Load a data set, standardised."""
+    return SETS[name]().standardized()
+
+
+# Loading data as they are ---------------------------------------------------------------------
 
 
 def vowels():

@@ -18,7 +18,7 @@ from functools import partial
 
 import numpy as np
 from _common import CELLS, Results, Table, print_machine
-from _sets import SETS
+from _sets import SETS, load
 from real_sets import QUICK_SETS, mean, measure, ranks, skrnn_net
 from sklearn.exceptions import ConvergenceWarning
 
@@ -85,7 +85,7 @@ def main():
     if args.quick:
         args.sets, args.seeds = QUICK_SETS, 1
     warnings.simplefilter("ignore", ConvergenceWarning)
-    args.data = {name: SETS[name]() for name in args.sets}
+    args.data = {name: load(name) for name in args.sets}
     results = Results(args.results)
     tables = {name: [{name: value} for value in FACTORS[name]] for name in args.factors}
     if args.candidates:

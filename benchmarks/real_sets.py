@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 from _common import Results, Table, print_machine
-from _sets import SETS
+from _sets import SETS, load
 from _torch_estimator import TorchEstimator
 from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
@@ -93,7 +93,7 @@ def measure(make, data, seed):
 
 def run_set(name, methods, seeds, results):
     """Print the row of a set; return its kind, and the measurements, (figures, methods)."""
-    data = SETS[name]()
+    data = load(name)
 
     def run(method, seed):
         return results.get(partial(measure, ALL_METHODS[method], data, seed), name, method, seed)
