@@ -146,9 +146,10 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             `readout="step"` (n,), or per step or per output of each step, in the shape of y: a step
             of weight 0 is read, but its output does not count.
         groups : array-like of shape (n,), default=None
-            With `early_stopping`: sequences of one group are held out together or not at all.
+            With early stopping: sequences of one group are held out together or not at all.
         X_val, y_val, sample_weight_val : as X, y and sample_weight, default=None
-            With `early_stopping`: what to score on, instead of a part of X.
+            What to validate on, instead of a part of X. Without early stopping it is measured after
+            every epoch, and stops nothing.
 
         Returns
         -------
@@ -163,7 +164,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         ------
         ValueError
             If X, y or sample_weight is not as described (the message names the sequence), or if
-            the loss is no longer finite.
+            the loss is no longer finite, or ends at more than ten times that of a constant
+            prediction, and no epoch was better than constant.
         """
         validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
         start = self._start() if self.warm_start else None
