@@ -90,6 +90,8 @@ def _clipped_range(
     sequences: Sequences, weight: Floats, features: list[int]
 ) -> tuple[Floats, Floats, Floats]:
     """Where TAIL of the weight lies below and above, and the greatest distance from the former."""
+    if sequences.lengths.sum() > len(sequences.values):
+        sequences, weight = _row_by_row(sequences, weight)
     n_at_once = max(1, VALUES_AT_ONCE // int(sequences.lengths.sum()))
     ranges = []
     for start in range(0, len(features), n_at_once):
@@ -97,6 +99,16 @@ def _clipped_range(
         ranges += [_range_of(column, of_steps) for column in columns]
     low, high, farthest = np.array(ranges, dtype=np.float64).reshape(-1, 3).T
     return low, high, farthest
+
+
+def _row_by_row(sequences: Sequences, weight: Floats) -> tuple[Sequences, Floats]:
+    """Each row as a sequence of its own, with the weight of all sequences that it is a step of."""
+    (rows,) = np.nonzero(sequences.times_read())
+    change = np.zeros(len(sequences.values) + 1)
+    np.add.at(change, sequences.starts, weight)
+    np.subtract.at(change, sequences.starts + sequences.lengths, weight)
+    once = Sequences(sequences.values, rows, np.ones_like(rows))
+    return once, change.cumsum()[rows]
 
 
 def _columns(

@@ -137,6 +137,7 @@ def fit_network(fit: Fit) -> Result:
     model = Model(fit.inputs, fit.targets, FittedNetwork(network, theta))
     if fit.start is None:
         model = _learn_units(fit.params, model, part)
+    part, held_out = _scaled(model.inputs, part, held_out)
     samples = _prepared(fit.params, model, part, part)
     constant = model.targets.loss.start(*samples.valid(), model.targets.n_outputs)
     if fit.start is None:
@@ -196,11 +197,22 @@ def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
     return model._replace(inputs=inputs)
 
 
+def _scaled(
+    inputs: Inputs, part: Samples, held_out: Samples | None
+) -> tuple[Samples, Samples | None]:
+    """Both with features as the net reads them; values that they share are scaled once."""
+    scaled = part._replace(sequences=inputs.scaled(part.sequences))
+    if held_out is None:
+        return scaled, None
+    shared = held_out.sequences.values is part.sequences.values
+    values = scaled.sequences.values if shared else inputs.scaled(held_out.sequences).values
+    return scaled, held_out._replace(sequences=held_out.sequences.of(values))
+
+
 def _prepared(params: Any, model: Model, samples: Samples, learned_from: Samples) -> Samples:
-    """Samples as the net takes them; balanced weights are those of what is `learned_from`."""
+    """Samples with targets as the loss takes them; balanced weights are of the `learned_from`."""
     class_weight = getattr(params, "class_weight", None)
     dtype = model.network.theta.dtype
-    samples = samples._replace(sequences=model.inputs.scaled(samples.sequences))
     return model.targets.prepare(samples, dtype, class_weight, learned_from)
 
 
