@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import narwhals as nw
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from skrnn._data.numeric import (
     LAYOUT,
@@ -16,7 +17,7 @@ from skrnn._data.numeric import (
     known_table,
     numbers_of,
 )
-from skrnn._data.sequences import is_finite, starts_of
+from skrnn._data.sequences import Sequences, present_steps
 from skrnn._typing import Booleans, Integers, Rows
 
 
@@ -224,6 +225,22 @@ def stack_items(X: Any, dtype: Any = None) -> tuple[Rows, Integers, list[Any] | 
     return steps, np.array([len(array) for array in arrays]), names[0]
 
 
+def series_of(X: Any) -> tuple[Any, Integers]:
+    """Windows (n, T, D) that share memory as the series (1, rows, D) they are cut from.
+
+    And the row at which each starts. Any other X as it is, and no rows.
+    """
+    nothing = X, np.empty(0, dtype=np.intp)
+    if type(X) is not np.ndarray or X.ndim != 3 or X.dtype.kind not in "biuf" or not X.size:
+        return nothing
+    (n, T, D), (ahead, row, value) = X.shape, X.strides
+    if not (row > 0 and 0 <= ahead < T * row and ahead % row == 0):
+        return nothing
+    starts = ahead // row * np.arange(n)
+    series = as_strided(X, (1, starts[-1] + T, D), (0, row, value), writeable=False)
+    return series, starts
+
+
 def as_computed(array: Any, dtype: Any = None) -> Rows:
     """A real array, C-contiguous, in this dtype or in that in which it is computed."""
     with np.errstate(over="ignore"):
@@ -252,43 +269,46 @@ def _as_sequence(item: Any, i: int) -> Rows:
     return array[:, None] if array.ndim == 1 else array
 
 
-def require_valid_steps(steps: Rows, lengths: Integers) -> None:
-    """Refuse infinity, steps that are partly NaN, and sequences with no step left."""
-    if is_finite(steps):
-        return
-    require_no_infinity(steps, lengths)
-    starts = starts_of(lengths)
-    missing = np.isnan(steps)
-    absent = np.all(missing, axis=1)
-    bad = np.any(missing, axis=1) & ~absent
+def without_absent(sequences: Sequences) -> tuple[Sequences, Booleans | None]:
+    """Sequences as given without the steps that are NaN; which rows are present, None for all.
+
+    Refuses infinity, steps that are partly NaN, and sequences with no step left.
+    """
+    present = present_steps(sequences.values)
+    if present is None:
+        return sequences, None
+    require_no_infinity(sequences)
+    bad = np.any(np.isnan(sequences.values), axis=1) & present
     if bad.any():
         raise ValueError(
             f"Input X contains NaN in some features of a step but not in all: "
-            f"{place_of(lengths, bad)}. Impute them by skrnn.preprocessing.StepImputer(), or mark "
-            "the whole step as absent by NaN."
+            f"{place_of(sequences, bad)}. Impute them by skrnn.preprocessing.StepImputer(), or "
+            "mark the whole step as absent by NaN."
         )
-    empty = np.logical_and.reduceat(absent, starts)
+    left = sequences.only(present)
+    empty = left.lengths == 0
     if empty.any():
         raise ValueError(
             f"Sequence {empty.argmax()} has no step left: all its features are NaN. Leave it out, "
             "with its target."
         )
+    return left, present
 
 
-def require_no_infinity(steps: Rows, lengths: Integers) -> None:
-    bad = np.any(np.isinf(steps), axis=1)
+def require_no_infinity(sequences: Sequences) -> None:
+    bad = np.any(np.isinf(sequences.values), axis=1)
     if bad.any():
         raise ValueError(
-            f"Input X contains infinity: {place_of(lengths, bad)}, or what is too large for "
-            f"{steps.dtype}. Replace it, or mark the whole step as absent by NaN."
+            f"Input X contains infinity: {place_of(sequences, bad)}, or what is too large for "
+            f"{sequences.values.dtype}. Replace it, or mark the whole step as absent by NaN."
         )
 
 
-def place_of(lengths: Integers, bad: Booleans) -> str:
-    """Say where the first bad one of the steps of all sequences is."""
-    row, starts = bad.argmax(), starts_of(lengths)
-    i = np.searchsorted(starts, row, side="right") - 1
-    return f"sequence {i}, step {row - starts[i]}"
+def place_of(sequences: Sequences, bad: Booleans) -> str:
+    """Say where the first bad row is, in sequences as given: every row is a step of one."""
+    row = bad.argmax()
+    i = np.searchsorted(sequences.starts + sequences.lengths, row, side="right")
+    return f"sequence {i}, step {row - sequences.starts[i]}"
 
 
 def _require_items(X: Any) -> Any:

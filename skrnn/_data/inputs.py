@@ -15,14 +15,15 @@ from skrnn._data.containers import (
     kind_of,
     place_of,
     require_container,
-    require_valid_steps,
+    series_of,
     stack_items,
     stack_table,
     unwrap,
+    without_absent,
 )
 from skrnn._data.numeric import LAYOUT, known_table, numbers_of
 from skrnn._data.scaling import Scaling
-from skrnn._data.sequences import Sequences, present_steps
+from skrnn._data.sequences import Sequences, blocks, starts_of
 from skrnn._typing import Booleans, Floats, Integers, Rows
 
 
@@ -54,25 +55,36 @@ def assign(estimator: Any, fitted: dict[str, Any]) -> None:
 
 
 class ParsedInput(NamedTuple):
-    """X as sequences; the lengths it was given in, and which of these steps are present.
+    """X as sequences without the steps that are absent, and as given.
 
-    `present` is None for all of them; what is `rectangular` came as one array.
+    The values of `given` say which steps are present, None for all; what is `rectangular` came as
+    one array.
     """
 
     sequences: Sequences
-    lengths: Integers
-    present: Booleans | None
+    given: Sequences
     rectangular: bool
+
+    @property
+    def lengths(self) -> Integers:
+        """The lengths that X was given in."""
+        return self.given.lengths
+
+    @property
+    def present(self) -> Booleans | None:
+        """Which steps are present, sequence by sequence, None for all."""
+        return None if self.given.values is None else self.given.apart().values
 
     def carried(self, values: Rows, first: Rows) -> Rows:
         """Values of all steps as given: a step that is absent has that of the previous one.
 
         Before the first step that is present, `first` (1, ...).
         """
-        if self.present is None:
+        present = self.present
+        if present is None:
             return values
-        latest = np.cumsum(self.present) - 1
-        begun = latest >= np.repeat(self.sequences.starts, self.lengths)
+        latest = np.cumsum(present) - 1
+        begun = latest >= np.repeat(starts_of(self.sequences.lengths), self.lengths)
         return np.concatenate([values, first])[np.where(begun, latest, len(values))]
 
     def boxed(self, values: Rows) -> Any:
@@ -125,9 +137,12 @@ class Inputs(NamedTuple):
         """Learn the codes of every categorical feature in the sequences to learn from."""
         if not self.categorical:
             return self
-        steps = sequences.values[sequences.rows()]
-        codes = [np.unique(steps[:, feature]) for feature in self.categorical]
-        return self._replace(categories=codes)
+        steps, is_read = sequences.values, sequences.times_read() > 0
+        found = [
+            [np.unique(steps[rows, feature][is_read[rows]]) for rows in blocks(len(steps))]
+            for feature in self.categorical
+        ]
+        return self._replace(categories=[np.unique(np.concatenate(codes)) for codes in found])
 
     def encode(self, sequences: Sequences) -> Sequences:
         """Codes of categorical features as 0, 1, ..., and as the next number if not known."""
@@ -136,16 +151,17 @@ class Inputs(NamedTuple):
     def encode_steps(self, steps: Rows) -> Rows:
         steps = steps.copy()
         for feature, categories in zip(self.categorical, self.categories or [], strict=True):
-            codes = steps[:, feature]
-            idx = np.searchsorted(categories, codes).clip(max=len(categories) - 1)
-            unknown = categories[idx] != codes
-            steps[:, feature] = np.where(unknown, len(categories), idx)
+            for rows in blocks(len(steps)):
+                codes = steps[rows, feature]
+                idx = np.searchsorted(categories, codes).clip(max=len(categories) - 1)
+                unknown = categories[idx] != codes
+                steps[rows, feature] = np.where(unknown, len(categories), idx)
         return steps
 
     def read_step(self, x: Rows) -> Rows:
         """One step (n, D) of n sequences as the net reads it."""
         if self.categorical:
-            require_codes(x, np.ones(len(x), dtype=np.intp), self.categorical)
+            require_codes(Sequences.stacked(x, np.ones(len(x), np.intp)), self.categorical)
             x = self.encode_steps(x)
         return x if self.scaling is None else self.scaling.apply_to_few(x)
 
@@ -179,20 +195,22 @@ def _parse(
     dtype: Any,
 ) -> tuple[ParsedInput, InputSchema, tuple[int, ...]]:
     X = unwrap(X)
+    series, starts = series_of(X)
     steps, lengths, schema = parse_steps(
-        estimator, X, estimator.features_per_step, schema, dtype=dtype
+        estimator, series, estimator.features_per_step, schema, dtype=dtype
     )
-    require_valid_steps(steps, lengths)
+    given = Sequences.stacked(steps, lengths)
+    if len(starts):
+        given = Sequences(steps, starts, np.full(len(X), X.shape[1]))
+    sequences, present = without_absent(given)
     if categorical is None:
         names = schema.names if schema.kind == "sequences" else None
         categorical = which_features(estimator.categorical_features, schema.width, names)
-    require_codes(steps, lengths, categorical)
-    present = present_steps(steps)
-    sequences = Sequences.from_steps(steps, lengths, present)
+    require_codes(given, categorical)
     rectangular = isinstance(X, np.ndarray) and (X.ndim == 3 or X.dtype != object)
     if schema.kind == "tabular":  # but for nested lists of other lengths
         rectangular = bool((lengths == schema.n_features // schema.width).all())
-    return ParsedInput(sequences, lengths, present, rectangular), schema, categorical
+    return ParsedInput(sequences, given.of(present), rectangular), schema, categorical
 
 
 def parse_steps(
@@ -388,15 +406,18 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def require_codes(steps: Rows, lengths: Integers, features: tuple[int, ...]) -> None:
-    """Refuse steps at which one of these features is no integer."""
-    codes = steps[:, features]
-    bad = ((codes != np.rint(codes)) & ~np.isnan(codes)).any(axis=1)
+def require_codes(sequences: Sequences, features: tuple[int, ...]) -> None:
+    """Refuse steps at which one of these features is no integer; of sequences as given."""
+    steps = sequences.values
+    bad = np.zeros(len(steps), bool)
+    for feature in features:
+        codes = steps[:, feature]
+        bad |= (codes != np.rint(codes)) & ~np.isnan(codes)
     if bad.any():
         raise ValueError(
-            f"A categorical feature is no integer code: {place_of(lengths, bad)} has "
-            f"{codes[bad.argmax()].tolist()}. Turn categories into integers, for example by "
-            "skrnn.preprocessing.TokenEncoder, or by StepTransformer(OrdinalEncoder())."
+            f"A categorical feature is no integer code: {place_of(sequences, bad)} has "
+            f"{steps[bad.argmax(), features].tolist()}. Turn categories into integers, for example "
+            "by skrnn.preprocessing.TokenEncoder, or by StepTransformer(OrdinalEncoder())."
         )
 
 

@@ -1,14 +1,13 @@
 """Samples to learn from: sequences with targets and weights."""
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skrnn._data.sequences import Sequences, starts_of
-from skrnn._typing import Floats, Integers, Rows
+from skrnn._typing import Booleans, Floats, Integers, Rows
 
-VALUES_AT_ONCE = 2**16  # of which sort keys are made: bounds the memory
+VALUES_AT_ONCE = 2**16  # that are compared: bounds the memory
 
 
 class Samples(NamedTuple):
@@ -79,44 +78,68 @@ class Samples(NamedTuple):
         values. Equal sequences of a group are merged, their weights added.
         """
         n, merged = len(self.sequences), self.weight.copy()
-        targets: Any = self.targets
-        weights: Any = merged
-        if self.per_step:
-            targets, weights = self.sequences.of(targets), self.sequences.of(merged)
-        keys = list(
-            zip(
-                self.sequences.lengths.tolist(),
-                [b""] * n if merged.all() else [(weight > 0).tobytes() for weight in weights],
-                [target.ravel().tolist() for target in targets],
-                [0] * n if self.groups is None else self.groups.tolist(),
-                sort_keys(self.sequences),
-                [weight.tobytes() for weight in weights],
-                strict=True,
-            )
-        )
-        order = np.array(sorted(range(n), key=keys.__getitem__))
-        is_first = [keys[i][:-1] != keys[j][:-1] for i, j in pairwise(order)]
-        firsts = np.maximum.accumulate(np.where([True, *is_first], np.arange(n), 0))
-        for i, first in zip(order, order[firsts], strict=True):
-            if i != first:
-                weights[first] += weights[i]
+        keys = [_one_each(self.sequences.lengths), self._of_each(self.targets)]
+        if not merged.all():
+            keys.insert(1, self._of_each(merged > 0))
+        if self.groups is not None:
+            keys.append(_one_each(self.groups))
+        order, tied = np.arange(n), np.arange(n) > 0
+        for key in [*keys, self.sequences]:
+            sort_ties(order, tied, key)
+        firsts = np.maximum.accumulate(np.where(tied, 0, np.arange(n)))
+        weights: Any = self._of_each(merged) if self.per_step else merged
+        ties = tied.copy()
+        sort_ties(order, ties, self._of_each(merged.view(np.uint8).reshape(len(merged), -1)))
+        for i in np.flatnonzero(tied):
+            weights[order[firsts[i]]] += weights[order[i]]
         whole = self._replace(weight=merged)
         if self.rows is not None and self.merged_into is not None:
             merged_into = self.merged_into.copy()
             merged_into[self.rows[order]] = self.rows[order[firsts]]
             whole = whole._replace(merged_into=merged_into)
-        return whole.take(order[np.unique(firsts)])
+        return whole.take(order[~tied])
+
+    def _of_each(self, values: Any) -> Sequences:
+        """Rows of targets or weights, those of each sequence."""
+        values = values.reshape(len(values), -1)
+        return self.sequences.of(values) if self.per_step else _one_each(values)
 
 
-def sort_keys(sequences: Sequences) -> list[bytes]:
-    """Bytes that sort as the values of the sequences do; of some sequences at a time."""
-    keys: list[bytes] = []
-    n = len(sequences)
-    n_parts = min(n, 1 + sequences.values.size // VALUES_AT_ONCE)
-    for idx in np.array_split(np.arange(n), n_parts):
-        part = sequences.take(idx)
-        keys += Sequences.stacked(sortable(part.values[part.rows()]), part.lengths).bytes()
-    return keys
+def _one_each(values: Any) -> Sequences:
+    """Sequences of one step."""
+    return Sequences.stacked(values.reshape(len(values), -1), np.ones(len(values), np.intp))
+
+
+def sort_ties(order: Integers, tied: Booleans, sequences: Sequences) -> None:
+    """Sort those that are tied so far by the values of their sequences, in place, stable.
+
+    `order` has their numbers; `tied` says which are tied with the one before, and these sequences
+    have one length. Some values at a time are compared, and only of those that are still tied.
+    """
+    width, start = sequences.values.shape[1], 0
+    n_values = sequences.lengths * width
+    while True:
+        in_tie = tied | np.append(tied[1:], False)
+        at = np.flatnonzero(in_tie & (n_values[order] > start))
+        if not len(at):
+            return
+        stop = start + max(1, VALUES_AT_ONCE // len(at))
+        stop = stop if start else min(width, stop)  # few are tied after a step
+        keys = _keys(sequences.take(order[at]), start, stop)
+        if (tied[at[1:]] & (keys[1:] != keys[:-1])).any():
+            by_key = np.lexsort((keys, np.cumsum(~tied[at])))
+            order[at], keys = order[at[by_key]], keys[by_key]
+            tied[at[1:]] &= keys[1:] == keys[:-1]
+        start = stop
+
+
+def _keys(sequences: Sequences, start: int, stop: int) -> Any:
+    """Bytes that sort as some values of the sequences do; the last one stands for those beyond."""
+    width = sequences.values.shape[1]
+    numbers = np.minimum(np.arange(start, stop), width * sequences.lengths[:, None] - 1)
+    rows = sequences.starts[:, None] + sequences.stride * (numbers // width)
+    keys = sortable(sequences.values[rows, numbers % width])
+    return keys.view(f"S{keys.itemsize * keys.shape[1]}")[:, 0]
 
 
 def sortable(values: Rows) -> Any:
@@ -125,8 +148,13 @@ def sortable(values: Rows) -> Any:
     The bits of a float, read as an integer, sort as its value does, if all are flipped of negative
     numbers, and of others the sign; most significant byte first. Adding 0 turns -0 into 0.
     """
-    size = values.itemsize
+    size, kind = values.itemsize, values.dtype.kind
+    if kind in "bu":
+        return values.astype(f">u{size}")
+    sign = np.array(1 << (8 * size - 1), f"u{size}")
+    if kind == "i":
+        return (values.view(f"u{size}") ^ sign).astype(f">u{size}")
     bits = (values + values.dtype.type(0)).view(f"u{size}")
     negative = (bits.view(f"i{size}") >> (8 * size - 1)).view(f"u{size}")  # all bits or none
-    bits ^= negative | bits.dtype.type(1 << (8 * size - 1))
+    bits ^= negative | sign
     return bits.astype(f">u{size}")

@@ -113,6 +113,8 @@ def _blocks(sequences: Sequences, weight: Floats) -> Iterator[tuple[Rows, Floats
 
 def _ranges(sequences: Sequences, weight: Floats, features: list[int]) -> tuple[Floats, ...]:
     """Quantiles TAIL and 1 - TAIL of each feature, and its range."""
+    if sequences.lengths.sum() > len(sequences.values):
+        sequences, weight = _row_by_row(sequences, weight)
     n_at_once = max(1, VALUES_AT_ONCE // int(sequences.lengths.sum()))
     ranges = []
     for start in range(0, len(features), n_at_once):
@@ -120,6 +122,16 @@ def _ranges(sequences: Sequences, weight: Floats, features: list[int]) -> tuple[
         ranges += [_range_of(column, of_steps) for column in columns]
     low, high, range_ = np.array(ranges, dtype=np.float64).reshape(-1, 3).T
     return low, high, range_
+
+
+def _row_by_row(sequences: Sequences, weight: Floats) -> tuple[Sequences, Floats]:
+    """Each row as a sequence of its own, with the weight of all sequences that it is a step of."""
+    (rows,) = np.nonzero(sequences.times_read())
+    change = np.zeros(len(sequences.values) + 1)
+    np.add.at(change, sequences.starts, weight)
+    np.subtract.at(change, sequences.starts + sequences.lengths, weight)
+    once = Sequences(sequences.values, rows, np.ones_like(rows))
+    return once, change.cumsum()[rows]
 
 
 def _columns(

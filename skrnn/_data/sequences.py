@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skrnn._typing import Booleans, Columns, Floats, Integers, Rows, Steps
 
@@ -45,7 +46,7 @@ class Sequences:
     """n sequences in values (steps of all, D), one row per step.
 
     Step t of sequence i is `values[starts[i] + t * stride]`, for t < lengths[i]; a stride of -1
-    reads backward. Taking sequences copies no values.
+    reads backward. Taking sequences copies no values. Those of windows share rows.
     """
 
     def __init__(self, values: Any, starts: Integers, lengths: Integers, stride: int = 1):
@@ -60,16 +61,6 @@ class Sequences:
     def empty(cls, lengths: Integers, width: int, dtype: Any) -> "Sequences":
         """Allocate sequences of these lengths."""
         return cls.stacked(np.empty((lengths.sum(), width), dtype), lengths)
-
-    @classmethod
-    def from_steps(
-        cls, steps: Rows, lengths: Integers, present: Booleans | None = None
-    ) -> "Sequences":
-        """From steps (sum of lengths, D), leaving out those that are not `present`."""
-        if present is not None:
-            lengths = np.add.reduceat(present, starts_of(lengths), dtype=np.intp)
-            steps = steps[present]
-        return cls.stacked(steps, lengths)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -89,15 +80,6 @@ class Sequences:
     def __iter__(self) -> Iterator[Rows]:
         return (self[i] for i in range(len(self)))
 
-    def bytes(self) -> "list[bytes]":
-        """Each sequence in bytes, from its first step to its last."""
-        whole = self
-        if self.stride != 1:
-            whole = Sequences.stacked(self.values[self.rows()], self.lengths)
-        data, size = whole.values.tobytes(), self.values.itemsize * self.values.shape[1]
-        stops = (size * (whole.starts + whole.lengths)).tolist()
-        return [data[a:b] for a, b in zip((size * whole.starts).tolist(), stops, strict=True)]
-
     def take(self, idx: Any) -> "Sequences":
         return Sequences(self.values, self.starts[idx], self.lengths[idx], self.stride)
 
@@ -110,6 +92,29 @@ class Sequences:
         """Other values of the same steps, row for row."""
         return Sequences(values, self.starts, self.lengths, self.stride)
 
+    def only(self, present: Booleans) -> "Sequences":
+        """The same without the rows that are not present; read forward."""
+        before = np.zeros(len(present) + 1, np.min_scalar_type(len(present)))
+        np.cumsum(present, dtype=before.dtype, out=before[1:])
+        starts = before[self.starts].astype(np.intp)
+        stops = before[self.starts + self.lengths].astype(np.intp)
+        return Sequences(self.values[present], starts, stops - starts)
+
+    def apart(self) -> "Sequences":
+        """The same one below the other, so that no two share a row: itself if they stand so."""
+        starts, n_rows = starts_of(self.lengths), self.lengths.sum()
+        if n_rows == len(self.values) and self.stride == 1 and (starts == self.starts).all():
+            return self
+        return Sequences.stacked(self.values[self.rows()], self.lengths)
+
+    def times_read(self) -> NDArray[np.int32]:
+        """Of how many sequences each row is a step; read forward."""
+        change = np.zeros(len(self.values) + 1, np.int32)
+        np.add.at(change, self.starts, 1)
+        np.subtract.at(change, self.starts + self.lengths, 1)
+        np.cumsum(change, dtype=change.dtype, out=change)
+        return change[:-1]
+
     def pieces(self, size: int) -> tuple["Sequences", Integers]:
         """The same cut into pieces of at most `size` steps; and of which sequence each is."""
         counts = -(-self.lengths // size)
@@ -121,8 +126,10 @@ class Sequences:
 
     def rows(self) -> Integers:
         """Row numbers of all steps, sequence by sequence."""
-        offsets = np.arange(self.lengths.sum()) - np.repeat(starts_of(self.lengths), self.lengths)
-        return np.repeat(self.starts, self.lengths) + self.stride * offsets
+        first = self.starts - self.stride * starts_of(self.lengths)
+        rows = np.repeat(first, self.lengths)
+        rows += np.arange(0, self.stride * len(rows), self.stride)
+        return rows
 
     def longest_first(self) -> Integers:
         """Numbers of the sequences, the longest first."""
@@ -192,6 +199,11 @@ def present_steps(steps: Rows) -> Booleans | None:
 def is_finite(values: Floats) -> bool:
     """Whether no value is infinite or NaN, at the cost of a sum of squares where it can tell."""
     return isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+
+
+def blocks(n_rows: int, size: int = 2**16) -> Iterator[slice]:
+    """Some rows at a time."""
+    return (slice(start, start + size) for start in range(0, n_rows, size))
 
 
 def starts_of(lengths: Integers) -> Integers:

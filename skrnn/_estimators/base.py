@@ -286,7 +286,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         weight = scaled_to_one(weight)
         targets, encoded = self._encode(y, weight, learned and targets, classes)
         groups = None if groups is None else check_groups(groups, len(parsed.sequences))
-        samples = Samples(parsed.sequences, encoded, weight, groups, per_step).numbered()
+        sequences = parsed.sequences.apart() if per_step else parsed.sequences
+        samples = Samples(sequences, encoded, weight, groups, per_step).numbered()
         samples = samples.take(np.flatnonzero(samples.weights_of_sequences()))
         if learned is None:
             inputs = inputs.with_categories(samples.sequences)

@@ -139,7 +139,7 @@ def fit_network(fit: Fit) -> Result:
     model = Model(fit.inputs, fit.targets, FittedNetwork(network, theta))
     if fit.start is None:
         model = _learn_units(fit.params, model, part)
-    part, held_out = _scaled(model, part, held_out)
+    part, held_out = _scaled(model.inputs, part, held_out)
     samples = _prepared(fit.params, model, part, part)
     constant = model.targets.loss.start(*samples.valid(), model.targets.n_outputs)
     if fit.start is None:
@@ -200,20 +200,19 @@ def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
 
 
 def _scaled(
-    model: Model, part: Samples, held_out: Samples | None
+    inputs: Inputs, part: Samples, held_out: Samples | None
 ) -> tuple[Samples, Samples | None]:
-    """Both with features as the net reads them; what they share is scaled once."""
-    sequences = model.inputs.scaled(part.sequences)
-    scaled = part._replace(sequences=sequences)
+    """Both with features as the net reads them; values that they share are scaled once."""
+    scaled = part._replace(sequences=inputs.scaled(part.sequences))
     if held_out is None:
         return scaled, None
-    if held_out.sequences.values is part.sequences.values:
-        return scaled, held_out._replace(sequences=held_out.sequences.of(sequences.values))
-    return scaled, held_out._replace(sequences=model.inputs.scaled(held_out.sequences))
+    shared = held_out.sequences.values is part.sequences.values
+    values = scaled.sequences.values if shared else inputs.scaled(held_out.sequences).values
+    return scaled, held_out._replace(sequences=held_out.sequences.of(values))
 
 
 def _prepared(params: Any, model: Model, samples: Samples, learned_from: Samples) -> Samples:
-    """Targets as the loss takes them; balanced weights are those of what is `learned_from`."""
+    """Samples with targets as the loss takes them; balanced weights are of the `learned_from`."""
     class_weight = getattr(params, "class_weight", None)
     dtype = model.network.theta.dtype
     return model.targets.prepare(samples, dtype, class_weight, learned_from)

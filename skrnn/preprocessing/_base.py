@@ -138,7 +138,7 @@ class SequenceTransformer(Transformer):
     def _parse(self, X: Any, schema: InputSchema | None) -> tuple[Rows, Integers, InputSchema]:
         """Steps, lengths and schema of X, which is compared with `schema` if there is one."""
         steps, lengths, schema = parse_steps(self, X, self.features_per_step, schema)
-        require_no_infinity(steps, lengths)
+        require_no_infinity(Sequences.stacked(steps, lengths))
         return steps, lengths, schema
 
     def _learn(self, steps: Rows, lengths: Integers) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skrnn._data.samples import Samples, sort_keys
+from skrnn._data.samples import Samples, sort_ties
 from skrnn._data.sequences import Sequences
 
 
@@ -154,23 +154,86 @@ def test_samples_of_equal_sequence_and_other_target_are_not_merged(data):
     assert targets == {(0.0,): 1, (1.0,): 3}
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_sort_keys_sort_as_values_do_however_many_are_made_at_once(dtype, monkeypatch):
+def order_of(sequences):
+    """Numbers of sequences of one length in the order of their values, and which are tied."""
+    order = np.arange(len(sequences))
+    tied = order > 0
+    sort_ties(order, tied, sequences)
+    return order, tied
+
+
+AT_ONCE = pytest.mark.parametrize("at_once", [1, 7, 2**16])
+
+
+@AT_ONCE
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.intp, np.uint8])
+def test_order_is_that_of_values_however_many_are_compared_at_once(dtype, at_once, monkeypatch):
+    monkeypatch.setattr("skrnn._data.samples.VALUES_AT_ONCE", at_once)
     rng = np.random.default_rng(5)
     values = rng.standard_normal(300) * 10.0 ** rng.integers(-30, 30, 300)
-    values = np.concatenate([values, [0.0, 1.0, -1.0], [1e-40, -1e-40]]).astype(dtype)
+    values = np.concatenate([values, [0.0, 1.0, -1.0], [1e-40, -1e-40]])
+    if np.dtype(dtype).kind != "f":
+        values = rng.integers(0 if dtype is np.uint8 else -9, 256, 300)
+    values = values.astype(dtype)
     sequences = Sequences.stacked(values[:, None], np.ones(len(values), dtype=int))
-    for at_once in (1, 7, 10**6):
-        monkeypatch.setattr("skrnn._data.samples.VALUES_AT_ONCE", at_once)
-        keys = sort_keys(sequences)
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        np.testing.assert_array_equal(values[order], np.sort(values))
-    assert (
-        sort_keys(sequences.of(np.zeros_like(sequences.values)))[0]
-        == sort_keys(sequences.of(-np.zeros_like(sequences.values)))[0]
-    )
+    order, tied = order_of(sequences)
+    np.testing.assert_array_equal(values[order], np.sort(values))
+    assert np.count_nonzero(~tied) == len(np.unique(values))
 
 
-def test_few_sequences_of_many_values_have_keys():
-    sequences = Sequences.stacked(np.ones((300_000, 1)), np.array([100_000, 200_000]))
-    assert [len(key) for key in sort_keys(sequences)] == [800_000, 1_600_000]
+def test_zero_and_minus_zero_are_tied():
+    sequences = Sequences.stacked(np.array([[0.0], [-0.0], [0.0]]), np.ones(3, dtype=int))
+    order, tied = order_of(sequences)
+    assert order.tolist() == [0, 1, 2] and tied.tolist() == [False, True, True]
+
+
+def by_definition(samples):
+    """Order, number of the first of its equals for each, and added weights: one by one."""
+    n = len(samples.sequences)
+    each = samples.sequences.of if samples.per_step else list
+    targets, weights = each(samples.targets), each(samples.weight.copy())
+
+    def key(i):
+        counts = [weights[i] > 0, targets[i], samples.sequences[i] + 0.0]
+        numbers = [np.ravel(values).tolist() for values in counts]
+        group = 0 if samples.groups is None else samples.groups[i]
+        return len(samples.sequences[i]), *numbers[:2], group, numbers[2]
+
+    bits = [weights[i].tobytes() for i in range(n)]
+    keys = [key(i) for i in range(n)]
+    order = sorted(range(n), key=lambda i: (*keys[i], bits[i]))
+    firsts = {}
+    for i in order:
+        first = firsts.setdefault(str(keys[i]), i)
+        if first != i:
+            weights[first] += weights[i]
+    kept = list(firsts.values())
+    return kept, [firsts[str(keys[i])] for i in range(n)], [weights[i] for i in kept]
+
+
+@AT_ONCE
+@pytest.mark.parametrize("per_step", [False, True])
+def test_order_and_merging_are_those_of_the_definition(per_step, at_once, monkeypatch):
+    monkeypatch.setattr("skrnn._data.samples.VALUES_AT_ONCE", at_once)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n, D, K = rng.integers(1, 30), rng.integers(1, 4), rng.integers(1, 3)
+        lengths = rng.integers(1, rng.integers(2, 6), n)
+        values = rng.integers(-1, rng.integers(1, 3), (lengths.sum(), D)) * rng.choice([-1.0, 0.5])
+        n_rows = lengths.sum() if per_step else n
+        targets = rng.integers(0, 2, (n_rows, K)) * rng.choice([1, -0.3])
+        weight = rng.choice([0.1, 0.2, 0.3], (n_rows, K))
+        weight = weight * rng.integers(0, 2, (n_rows, K)) if rng.integers(2) else weight[:, 0]
+        groups = rng.integers(0, 3, n) if rng.integers(2) else None
+        sequences = Sequences.stacked(values.astype(rng.choice([np.float32, np.float64])), lengths)
+        samples = Samples(sequences, targets, weight, groups, per_step).numbered()
+        kept, merged_into, weights = by_definition(samples)
+        ordered = samples.in_canonical_order()
+        assert ordered.rows.tolist() == kept
+        assert ordered.merged_into.tolist() == merged_into
+        np.testing.assert_array_equal(
+            ordered.flat()[1],
+            np.concatenate(weights).reshape(len(ordered.flat()[1]), *weight.shape[1:])
+            if per_step
+            else weights,
+        )

@@ -17,9 +17,14 @@ def make(lengths, D=2):
     return [rng.normal(size=(T, D)) for T in lengths]
 
 
+def lengths_of(items):
+    return np.array([len(x) for x in items])
+
+
 def batch(items):
     steps = np.concatenate(items)
-    return Sequences.from_steps(steps, np.array([len(x) for x in items]), present_steps(steps))
+    sequences, present = Sequences.stacked(steps, lengths_of(items)), present_steps(steps)
+    return sequences if present is None else sequences.only(present)
 
 
 LENGTHS = {
@@ -160,7 +165,20 @@ def test_indexing_iteration_and_rows_obey_the_stride(sequences, rows):
     for steps, own in zip(sequences, rows, strict=True):
         np.testing.assert_array_equal(steps, A[own])
     assert sequences.rows().tolist() == [row for own in rows for row in own]
-    assert sequences.bytes() == [A[own].tobytes() for own in rows]
+    apart = sequences.apart()
+    np.testing.assert_array_equal(apart.values, A[np.concatenate(rows)])
+    assert apart.apart() is apart and apart.lengths.tolist() == [len(own) for own in rows]
+
+
+def test_sequences_that_share_rows():
+    windows = Sequences(A, np.array([0, 2, 4]), np.array([4, 4, 3]))
+    assert windows.times_read().tolist() == [1, 1, 2, 2, 2, 2, 1, 0, 0, 0]
+    present = np.array([True, False, True, True, False, False, True, True, True, True])
+    left = windows.only(present)
+    assert len(left.values) == 7
+    rows = [[0, 2, 3], [2, 3], [6]]
+    assert [steps.tolist() for steps in left] == [A[own].tolist() for own in rows]
+    np.testing.assert_array_equal(left.apart().values, A[np.concatenate(rows)])
 
 
 @STRIDES
