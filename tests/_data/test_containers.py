@@ -559,9 +559,9 @@ def test_nested_lists_are_rows_of_any_lengths_after_a_fit_of_either_kind(X, rows
 
 @pytest.mark.filterwarnings("ignore:The first call of partial_fit was given one sequence")
 def test_the_chunks_of_nested_lists_may_have_any_lengths():
-    clf = classifier().partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
+    clf = classifier().partial_fit([[1.0, 2.0, 3.0]] * 2, [0, 1])
     clf.partial_fit([[1.0, 2.0, 3.0, 4.0]], [1]).partial_fit([[1.0], [2.0, 3.0]], [1, 0])
-    same = classifier().partial_fit([np.array([1.0, 2.0, 3.0])], [0], classes=[0, 1])
+    same = classifier().partial_fit([np.array([1.0, 2.0, 3.0])] * 2, [0, 1])
     same.partial_fit([np.arange(1.0, 5)], [1]).partial_fit([np.ones(1), np.array([2, 3.0])], [1, 0])
     assert_same_net(clf, same)
 

@@ -173,7 +173,7 @@ BAD_TABLES = {
     "sparse frame": (
         pd.DataFrame(TABLE).astype(pd.SparseDtype(float, 0.0)),
         TypeError,
-        r"[Ss]parse.*toarray",
+        r"[Ss]parse.*X\.sparse\.to_dense",
     ),
     "one dimension": (TABLE[0], ValueError, r"2D array"),
     "no dimension": (np.array(1.0), ValueError, r"2D array"),
