@@ -58,29 +58,10 @@ class Draw:
 
 # values ---------------------------------------------------------------------------------------
 
-DTYPES = [
-    "f8",
-    "f8",
-    "f8",
-    "f4",
-    "f2",
-    "i1",
-    "i8",
-    "u1",
-    "u8",
-    "?",
-    ">f4",
-    ">i8",
-    "longdouble",
-    "complex",
-    "M8[D]",
-    "M8[ns]",
-    "m8[s]",
-    "U",
-    "S",
-    "O",
-    "V8",
-]
+DTYPES = (
+    *("f8", "f8", "f8", "f4", "f2", "longdouble", ">f4", "complex", "?", "O", "U", "S", "V8"),
+    *("i1", "i8", "u1", "u8", ">i8", "M8[D]", "M8[ns]", "m8[s]"),
+)
 ODD = {
     "NaN": np.nan,
     "inf": np.inf,
@@ -783,16 +764,10 @@ def _method(owner, name, arguments, parameters=None):
     return Call(told, getattr(owner, name, None), arguments, owner, parameters)
 
 
-NET_METHODS = [
-    "predict",
-    "predict",
-    "predict_proba",
-    "predict_log_proba",
-    "decision_function",
-    "score",
-    "hidden_states",
-    "compact",
-]
+NET_METHODS = (
+    *("predict", "predict", "predict_proba", "predict_log_proba", "decision_function", "score"),
+    *("hidden_states", "compact"),
+)
 
 
 def _net_call(draw):
@@ -987,6 +962,16 @@ TOKENS = {
 }
 
 
+TRANSFORMER_METHODS = (
+    "fit",
+    "fit_transform",
+    "transform",
+    "transform",
+    "inverse_transform",
+    "partial_fit",
+)
+
+
 def _transformer_call(draw):
     kind, options = draw.which(TRANSFORMERS)
     parameters = {"transformer": StandardScaler()} if kind is StepTransformer else {}
@@ -997,9 +982,7 @@ def _transformer_call(draw):
     if hasattr(kind(**parameters), "features_per_step") and layout == "table":
         parameters["features_per_step"] = 2
     owner, X = kind(**parameters), draw_input(draw, kind, layout)
-    name = draw.of(
-        ["fit", "fit_transform", "transform", "transform", "inverse_transform", "partial_fit"]
-    )
+    name = draw.of(TRANSFORMER_METHODS)
     if not hasattr(owner, name):
         name = "fit_transform"
     if name in ("transform", "inverse_transform") and draw.chance(0.95):

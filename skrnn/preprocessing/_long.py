@@ -599,6 +599,8 @@ def _aligned(y: Any, ids: NDArray[Any], id: str) -> NDArray[Any]:
     """Targets in the order of the ids, by the index of y where it has one."""
     values = y if isinstance(y, np.ndarray) else np.asarray(y)  # masked ones stay masked
     _require_no_dates(values, "y")
+    if values.ndim == 0:
+        raise ValueError(f"y is {y!r:.40}: expected one target for each {id!r} of the frame.")
     index = _native_index(y)
     if index is not None:
         what = (
