@@ -588,7 +588,10 @@ def draw_groups(draw, n):
     return Drawn(*draw.which(fine if draw.chance(0.4) else _odd_vectors(groups))[::-1])
 
 
-def draw_classes(draw):
+def draw_classes(draw, y):
+    if draw.chance(0.7):
+        with suppress(Exception):  # y is no labels
+            return Drawn(np.unique(np.concatenate([*map(np.ravel, y)])), "those of y")
     fine = {
         "integers": [0, 1, 2],
         "array": np.arange(3),
@@ -747,8 +750,8 @@ def _fit_call(draw):
     if name == "partial_fit" and draw.chance(0.8) and net.solver == "lbfgs":
         net.set_params(solver="adam")
     arguments = _arguments(draw, kind, layout, targets, clean=0.8)
-    if name == "partial_fit" and kind is RNNClassifier and draw.chance(0.6):
-        arguments["classes"] = draw_classes(draw)
+    if name == "partial_fit" and kind is RNNClassifier and draw.chance(0.8):
+        arguments["classes"] = draw_classes(draw, arguments["y"].value)
     if name == "fit" and draw.chance(0.1):
         arguments["groups"] = draw_groups(draw, len(arguments["X"].lengths) or 6)
     if name == "fit" and draw.chance(0.15):
@@ -814,11 +817,11 @@ def _step_call(draw):
     x = draw.rng.integers(3, size=(n, D)) * 1.0
     before = draw_state(draw, net, n, D)
     while True:
-        dtype = draw.of(["f8", "f8", "f8", "i8", "?", *DTYPES])
+        dtype = draw.of(["f8", "f4", "i8", "?"] if draw.chance(0.7) else DTYPES)
         told, row = ("", in_dtype(x, dtype))
-        if draw.chance(0.3):
+        if draw.chance(0.2):
             told, row = spoiled(draw, row)
-        name, build = draw.which(ROWS) if draw.chance(0.7) else ("array", ROWS["array"])
+        name, build = draw.which(ROWS) if draw.chance(0.5) else ("array", ROWS["array"])
         try:
             x_t = Drawn(build(row), f"{name} of {n} x {D} {dtype} {told}")
             break
@@ -832,7 +835,7 @@ def _step_call(draw):
 def draw_state(draw, net, n, D):
     """A state of n sequences, or what is none."""
     _, fine = net.step(np.ones((n, D)))
-    if draw.chance(0.4):
+    if draw.chance(0.6):
         return draw.of([Drawn(None, "none"), Drawn(fine, "fine")])
     name = draw.of(fine)
     return Drawn(*draw.which(states(fine, name))[::-1])
@@ -897,7 +900,7 @@ COUNTS = [1, 2, 3, np.int8(2), True, 0, -1, 1.0, 2.5, np.nan, None, "2", [2], np
 def _forecast_call(draw):
     layout, targets = draw.of(["univariate", "sequences", "table"]), draw.of(["step", "columns"])
     net = _fitted(RNNRegressor, layout, targets, next_inputs=layout != "table")
-    n_steps = draw.of(COUNTS)
+    n_steps = draw.of(COUNTS[:3] if draw.chance(0.8) else COUNTS)
     arguments = {"X": draw_X(draw, layout, clean=0.6), "n_steps": Drawn(n_steps, repr(n_steps))}
     return _method(net, "forecast", arguments, {"layout": layout})
 

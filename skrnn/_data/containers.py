@@ -117,6 +117,8 @@ def _refuse_container(X: Any) -> NoReturn:
         )
     elif name == "Expr" or hasattr(X, "collect"):
         way_out = "collect it first: frame.collect(), or frame.select(X).collect()"
+    elif hasattr(X, "toarray"):
+        way_out = "it is sparse; dense arrays are required: X.toarray()"
     elif isinstance(X, Set):
         way_out = "it has no order; pass a list"
     elif _is_iterable(X):
@@ -302,7 +304,7 @@ def _require_items(X: Any) -> Any:
             "X is a frame of several columns, not sequences: pass one frame or array per sequence."
         )
     keyed = isinstance(X, (Mapping, Set)) or "groupby" in type(X).__name__.lower()
-    if keyed or isinstance(X, (str, bytes)) or not _is_iterable(X):
+    if keyed or hasattr(X, "toarray") or isinstance(X, (str, bytes)) or not _is_iterable(X):
         _refuse_container(X)
     return list(X)
 

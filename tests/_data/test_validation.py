@@ -759,6 +759,13 @@ def test_classes_hold_no_sequences(X):
             function(X)
 
 
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_matrix])
+def test_sparse_tables_hold_no_sequences(kind):
+    for function in (as_sequences, pad_sequences):
+        with pytest.raises(TypeError, match=rf"X is of type {kind.__name__}.*X\.toarray"):
+            function(kind(TABLE))
+
+
 def test_columns_with_no_type_in_common_are_named():
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": [pd.Timedelta(1), None]}).convert_dtypes()
     for X in (frame, [frame]):
