@@ -118,9 +118,11 @@ def _refuse_container(X: Any) -> NoReturn:
         )
     elif name == "Expr" or hasattr(X, "collect"):
         way_out = "collect it first: frame.collect(), or frame.select(X).collect()"
+    elif hasattr(X, "toarray"):
+        way_out = "it is sparse; dense arrays are required: X.toarray()"
     elif isinstance(X, Set):
         way_out = "it has no order; pass a list"
-    elif isinstance(X, Iterable) or hasattr(X, "__getitem__"):
+    elif _is_iterable(X):
         way_out = (
             "pass skrnn.as_sequences(list(X)) if its items are sequences, or "
             "[x for batch in X for x in batch] if they are batches of them"
@@ -322,7 +324,7 @@ def _require_items(X: Any) -> Any:
             "X is a frame of several columns, not sequences: pass one frame or array per sequence."
         )
     keyed = isinstance(X, (Mapping, Set)) or "groupby" in type(X).__name__.lower()
-    if keyed or isinstance(X, (str, bytes)) or not _is_iterable(X):
+    if keyed or hasattr(X, "toarray") or isinstance(X, (str, bytes)) or not _is_iterable(X):
         _refuse_container(X)
     return list(X)
 
@@ -332,7 +334,12 @@ def _is_iterable(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim > 0
     sized = isinstance(X, Iterable) or hasattr(X, "__getitem__")
-    return sized and not hasattr(X, "collect") and type(X).__name__ != "Expr"
+    return (
+        sized
+        and not isinstance(X, type)
+        and not hasattr(X, "collect")
+        and type(X).__name__ != "Expr"
+    )
 
 
 def _item_as_array(item: Any, i: int) -> Any:
@@ -345,7 +352,8 @@ def _item_as_array(item: Any, i: int) -> Any:
         if table is None:
             raise
         columns = table.iter_columns() if isinstance(table, nw.DataFrame) else [table]
-        arrays = [np.asarray(column.to_list(), dtype=object) for column in columns]
+        lists = [column.to_list() for column in columns]
+        arrays = [np.fromiter(values, object, len(values)) for values in lists]
         return np.stack(arrays, axis=1) if isinstance(table, nw.DataFrame) else arrays[0]
 
 

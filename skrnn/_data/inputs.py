@@ -328,15 +328,25 @@ def parse_table(
         vars(stand_in).pop(attribute, None)
     if schema is not None:
         vars(stand_in).update(schema.attributes())
-    # scikit-learn refuses what is sparse; a frame without columns says that it is
-    sparse = hasattr(X, "toarray") or (hasattr(X, "sparse") and X.shape[1] > 0)
-    array = X if sparse else numbers_of(X, "X", hint)
+    _refuse_sparse(X)
     checked = check_array(
-        array, dtype=None, ensure_all_finite=False, input_name="X", estimator=estimator
+        numbers_of(X, "X", hint),
+        dtype=None,
+        ensure_all_finite=False,
+        input_name="X",
+        estimator=estimator,
     )
     validate_data(stand_in, X, skip_check_array=True, reset=schema is None)
     names = getattr(stand_in, "feature_names_in_", None)
     return as_computed(checked, dtype), None if names is None else list(names)
+
+
+def _refuse_sparse(X: Any) -> None:
+    """Refuse what is sparse, as scikit-learn does; a frame without columns says that it is."""
+    of_frame = hasattr(X, "sparse") and X.shape[1] > 0
+    if of_frame or hasattr(X, "toarray"):
+        dense = "X.sparse.to_dense()" if of_frame else "X.toarray()"
+        raise TypeError(f"Sparse data was passed for X, but dense data is required: pass {dense}.")
 
 
 _WRONG_KIND = {
@@ -424,6 +434,6 @@ def require_codes(sequences: Sequences, features: tuple[int, ...]) -> None:
 def check_integers(value: Any, name: str, of_what: str) -> tuple[int, ...]:
     """One integer or several, all >= 1, as a tuple."""
     values = [value] if np.ndim(value) == 0 else list(value)
-    if not values or not all(isinstance(v, Integral) and int(v) >= 1 for v in values):
+    if not values or not all(_is_integer(v) and int(v) >= 1 for v in values):
         raise ValueError(f"{name} must be integers >= 1, one per {of_what}, got {value!r}.")
     return tuple(int(v) for v in values)

@@ -1,6 +1,7 @@
 """What holds numbers, as an array of them: gaps are NaN; dates, text and the like are refused."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -94,9 +95,10 @@ def _from_frame(frame: nw.DataFrame[Any], what: str, hint: str) -> NDArray[Any]:
         return np.empty(frame.shape)
     pandas = frame.implementation.is_pandas_like()
     if pandas or all(t.is_numeric() or t == nw.Boolean for t in frame.schema.values()):
-        array = frame.to_numpy()  # in which polars would make numbers of dates
-        if array.dtype.kind in "biuf" and not _widened(frame, array):
-            return array
+        with suppress(TypeError):  # of columns that have no type in common
+            array = frame.to_numpy()  # in which polars would make numbers of dates
+            if array.dtype.kind in "biuf" and not _widened(frame, array):
+                return array
     columns = [
         _from_column(frame[:, j], what, f" in column {name!r}", hint)
         for j, name in enumerate(frame.columns)
@@ -218,5 +220,7 @@ def _refuse_first_bad(array: NDArray[Any], what: str, place: str, hint: str) -> 
                 f"{place or _index(array, i)}."
             ) from None
         except (TypeError, ValueError) as error:
-            held = f"{value!r:.40}{place or _index(array, i)}"
-            raise type(error)(f"{what} holds {held}: {error}. {hint}".rstrip()) from None
+            held = f"holds {value!r:.40}{place or _index(array, i)}"
+            if array.ndim == 0 and not place:
+                held = f"is of type {type(value).__name__}"
+            raise type(error)(f"{what} {held}: {error}. {hint}".rstrip()) from None

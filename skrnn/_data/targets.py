@@ -197,6 +197,7 @@ def as_array(values: Any) -> tuple[Any, Booleans | None]:
 def without_missing(array: Any, masked: Booleans | None, name: str, expected: str) -> Given:
     """Tell what is missing from the rest; objects become numbers, or text."""
     refuse_dates(array, name)
+    refuse_complex(array, name)
     if any(hasattr(kind, "__len__") and not issubclass(kind, TEXT) for kind in kinds_of(array)):
         raise ValueError(f"{name} is ragged, or holds arrays. {expected}")
     missing = missing_in(array)
@@ -254,6 +255,15 @@ def refuse_dates(array: Any, name: str) -> None:
     dated = any(issubclass(kind, DATES) or kind.__name__ == "Period" for kind in kinds)
     if dated or array.dtype.kind in "mM":
         raise ValueError(_DATES.format(name=name))
+
+
+def refuse_complex(array: Any, name: str) -> None:
+    kinds = kinds_of(array)
+    complex_ = any(issubclass(kind, (complex, np.complexfloating)) for kind in kinds)
+    if complex_ or array.dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} is complex. Pass {name}.real, {name}.imag."
+        )
 
 
 _DATES = (

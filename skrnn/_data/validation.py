@@ -1,9 +1,10 @@
 """Targets, weights, groups, classes and single steps, checked."""
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_scalar
 
 from skrnn._data.containers import as_computed, items_of
 from skrnn._data.numeric import numbers_of
@@ -25,6 +26,8 @@ def check_target(y: Any, dtype: Any) -> Any:
         return check_array(y, ensure_2d=False, dtype=dtype, input_name="y")
     except OverflowError:
         raise ValueError("y holds an integer that is too large for a float.") from None
+    except TypeError as error:
+        raise TypeError(f"y holds what is no number: {error}.") from None
 
 
 def check_sample_weight(
@@ -112,6 +115,8 @@ def read_step(x_t: Any, D: int, dtype: Any) -> Rows:
             f"x_t has shape {np.shape(x_t)}, expected (n, {D}): one step of n sequences, one row "
             "each. For a single sequence pass x_t[None]."
         )
+    if len(x) == 0:
+        raise ValueError("Found 0 sample(s): x_t has no row, and needs one per sequence.")
     return x
 
 
@@ -131,6 +136,13 @@ def require_valid_rows(x: Rows) -> None:
         )
 
 
+def check_count(value: Any, name: str) -> None:
+    """Refuse all but an integer >= 1."""
+    if isinstance(value, bool):
+        raise TypeError(f"{name} must be an instance of int, not bool.")
+    check_scalar(value, name, Integral, min_val=1)
+
+
 def check_groups(groups: Any, n: int) -> Integers:
     """The number of the group of each sequence, in the order of the groups' names."""
     names, masked = as_array(groups)
@@ -141,22 +153,34 @@ def check_groups(groups: Any, n: int) -> Integers:
     missing = missing_in(names) if masked is None else masked
     if missing is not None:
         raise ValueError(f"groups has no group for sequence {missing.argmax()}.")
+    return _unique(names, "groups", return_inverse=True)[1]
+
+
+def _unique(values: Any, name: str, **options: Any) -> Any:
     try:
-        return np.unique(names, return_inverse=True)[1]
+        return np.unique(values, **options)
     except TypeError:
         raise ValueError(
-            "groups holds values that cannot be compared, such as text beside numbers: make all of "
-            "them text."
+            f"{name} holds values that cannot be compared, such as text beside numbers: make all "
+            "of them text."
         ) from None
 
 
 def check_classes(classes: Any) -> Any:
     """The labels given as `classes`, sorted."""
-    labels, masked = as_array(classes)
+    try:
+        labels, masked = as_array(classes)
+    except ValueError:
+        raise ValueError(f"classes is ragged, or holds arrays. {_CLASSES}") from None
+    if labels.shape == (0,):
+        raise ValueError(
+            "partial_fit needs, at its first call, all labels that y will ever hold: pass classes="
+            "np.unique(y) of the whole y."
+        )
     given = without_missing(labels, masked, "classes", _CLASSES)
-    if labels.ndim != 1 or given.missing is not None or not len(labels):
+    if labels.ndim != 1 or given.missing is not None:
         raise ValueError(f"{_CLASSES} Got classes={classes!r:.80}.")
-    return np.unique(given.values)
+    return _unique(given.values, "classes")
 
 
 _CLASSES = "Expected as classes all labels that y will ever hold, (n_classes,), none missing."

@@ -41,7 +41,7 @@ from skrnn._estimators.training import (
     warn_of,
 )
 from skrnn._nn.pooling import READOUTS
-from skrnn._nn.streaming import moved, require_finite_state
+from skrnn._nn.streaming import moved
 from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._training.monitor import FitMonitor, History
 from skrnn._typing import Floats, Rows
@@ -261,7 +261,14 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         else:
             X, y, weight = (of if of is None else _safe_indexing(of, rows) for of in data)
         given = {} if weight is None else {"sample_weight": weight}
-        return float(check_scoring(self, self.scoring)(twin, X, y, **given))
+        try:
+            return float(check_scoring(self, self.scoring)(twin, X, y, **given))
+        except (AttributeError, TypeError, ValueError) as error:
+            per_step = " For targets per step see skrnn.metrics.step_scorer."
+            raise ValueError(
+                f"scoring={self.scoring!r} failed on the validation part: {error}"
+                f"{per_step if READOUTS[self.readout].per_step else ''}"
+            ) from error
 
     def _parse(
         self, data: tuple[Any, Any, Any], learned: Any, dtype: Any, groups: Any, classes: Any = None
@@ -399,6 +406,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             predicted = model.targets.predictions(raw)
         per_step = model.network.network.per_step
         y, weight = self._read_targets(y, sample_weight, parsed, per_step)
+        model.targets.require_like(y)
         return model.targets.score(y, predicted, weight)
 
     def hidden_states(self, X: Any) -> np.ndarray:
@@ -451,8 +459,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         """
         inputs, targets, network = self._streamed("step")
         x = read_step(x_t, inputs.schema.width, network.theta.dtype)
-        before = network.from_user(state, len(x))
         with computing(), quiet():
+            before = network.from_user(state, len(x))
             if isfinite(np.vdot(x, x)) or np.isfinite(x).all():
                 after = network.step(inputs.read_step(x).T, before)
             else:
@@ -462,7 +470,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 after = moved(network.step(x.T, before), before, moves)
             raw = network.read_out(after)
             if not (isfinite(np.vdot(raw, raw)) or np.isfinite(raw).all()):
-                require_finite_state(state or {})
                 i = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
                 raise ValueError(f"The output for row {i} is not finite: x_t is too large. {CALM}")
             return self._output(targets, raw), network.to_user(after)

@@ -143,6 +143,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
                 'class_weight="balanced" is not supported by partial_fit, which does not see all '
                 "the labels: pass the weights as a dict."
             )
+        if classes is None and "_model" not in vars(self):
+            classes = ()  # refused, unless y turns out to be multilabel
         try:
             return self._partial_fit(X, y, sample_weight, classes)
         except NewLabelsError as error:

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from skrnn._compat import Interval, Method, Options, StrOptions
 from skrnn._nn.cells import CELLS
@@ -489,7 +490,13 @@ VALID_WITH_LBFGS: dict[str, tuple[Any, ...]] = {
 
 
 def check_combinations(params: Any) -> None:
-    """Refuse parameters that exclude each other."""
+    """Refuse parameters that exclude each other, and names of scorers that there are not."""
+    names = ["loss", *get_scorer_names()]
+    if isinstance(params.scoring, str) and params.scoring not in names:
+        raise ValueError(
+            f'scoring={params.scoring!r} is neither "loss" nor one of scikit-learn\'s scorers, '
+            f"sklearn.metrics.get_scorer_names().{suggest(params.scoring, names)}"
+        )
     if params.solver == "lbfgs":
         for name, valid in VALID_WITH_LBFGS.items():
             value = getattr(params, name)

@@ -1,16 +1,16 @@
 """RNNRegressor: the units of targets, and forecasts."""
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_scalar
 
 from skrnn._compat import Interval, StrOptions, fit_context
 from skrnn._data.inputs import Inputs, ParsedInput
+from skrnn._data.validation import check_count
 from skrnn._estimators.base import BaseRNN
 from skrnn._estimators.parameters import document, named, set_parameters, unavailable_with_lbfgs
 from skrnn._estimators.targets import RealTargets
@@ -215,7 +215,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
             is a quantile other than the median; if the net is bidirectional; or if the last step of
             a sequence is missing, since a forecast would start before the end.
         """
-        check_scalar(n_steps, "n_steps", Integral, min_val=1)
+        check_count(n_steps, "n_steps")
         inputs, targets, network = self._streamed("forecast")
         D = network.architecture.n_in
         self._require_next_inputs(inputs, targets, D)

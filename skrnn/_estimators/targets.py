@@ -39,15 +39,21 @@ class ClassTargets(NamedTuple):
     def check(y: Any) -> Any:
         """y as an array of labels (n,), or of indicators (n, n_labels)."""
         y = check_target(y, dtype=None)
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
+        kind = _kind_of(y)
         if kind == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of classes, which is not supported. Fit one classifier per "
                 "column, by sklearn.multioutput.MultiOutputClassifier; or, if a column is a step, "
                 'set readout="step".'
             )
-        return y if kind.startswith("multilabel") else column_or_1d(y, warn=True)
+        if not kind.startswith("multilabel"):
+            return column_or_1d(y, warn=True)
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y has several columns, which are read as labels that a sequence has, 1, or has "
+                f"not, 0; but they hold {np.unique(y).tolist()}."
+            )
+        return y
 
     @classmethod
     def learn(cls, y: Any, classes: Any) -> Self:
@@ -74,9 +80,13 @@ class ClassTargets(NamedTuple):
             raise ValueError(
                 f"classes={classes!r} is not what the first call gave: {self.classes!r}."
             )
+        self.require_like(y)
+        return self
+
+    def require_like(self, y: Any) -> None:
+        """Refuse targets of another kind or width."""
         if (y.ndim == 2) != self.is_multilabel or (y.ndim == 2 and y.shape[1] != self.n_outputs):
             raise ValueError("y is not of the kind and width that the first call gave.")
-        return self
 
     @property
     def is_multilabel(self) -> bool:
@@ -214,6 +224,16 @@ class ClassTargets(NamedTuple):
         return self.score(y, self.loss.decide(raw), weight)
 
 
+def _kind_of(y: Any) -> str:
+    """What scikit-learn says that classes y are; numbers that are no integers are none."""
+    try:
+        with np.errstate(invalid="ignore"):  # where they are beyond all integers
+            check_classification_targets(y)
+            return str(type_of_target(y, input_name="y"))
+    except TypeError as error:
+        raise TypeError(f"y holds labels that cannot be sorted: {error}.") from None
+
+
 def _warn_of_one_hot(y: Rows) -> None:
     if y.shape[1] > 1 and (y.sum(axis=1) == 1).all():
         warnings.warn(
@@ -268,13 +288,15 @@ class RealTargets(NamedTuple):
                 f"and is now asked for loss={now.loss_name!r} {now.settings}. Fit without "
                 "warm_start, or leave loss and quantile as they were."
             )
-        if now.n_outputs != self.n_outputs:
-            per_target = self.loss.outputs_per_target
-            raise ValueError(
-                f"y has {now.n_outputs // per_target} outputs, expected "
-                f"{self.n_outputs // per_target} as at first."
-            )
+        self.require_like(y)
         return self
+
+    def require_like(self, y: Rows) -> None:
+        """Refuse targets of another width."""
+        n_columns = 1 if y.ndim == 1 else y.shape[1]
+        expected = self.n_outputs // self.loss.outputs_per_target
+        if n_columns != expected:
+            raise ValueError(f"y has {n_columns} outputs, expected {expected} as at first.")
 
     @property
     def loss(self) -> RegressionLoss:
@@ -349,6 +371,9 @@ def counted(y: Any, predicted: Any, weight: Floats) -> tuple[Any, Any, Floats]:
 
 
 def _r2(y: Any, predicted: Any, weight: Floats) -> float:
+    largest = max(np.abs(y).max(), np.abs(predicted).max())
+    if largest > 1e150:  # whose square overflows; R^2 does not depend on the unit
+        y, predicted = y / largest, predicted / largest
     return r2_score(y, predicted, sample_weight=weight)
 
 

@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,6 +170,8 @@ class FittedNetwork:
         if state is None:
             return self.carry_before(n)
         _require_state(state, self._state_widths, n)
+        if not all(_is_fine(values, self.network.dtype) for values in state.values()):
+            state = {name: _read_state(name, state[name], self.network.dtype) for name in state}
         layers = [[state[name].T for name in names] for names in self._state_names]
         return Carry(layers, state["pooled"].T, state["steps"])
 
@@ -208,15 +211,31 @@ def _require_state(state: Any, widths: dict[str, int], n: int) -> None:
         )
 
 
-def require_finite_state(state: dict[str, Floats]) -> None:
-    """Refuse NaN and infinity in what the user gave as the state."""
-    for name, values in state.items():
-        finite = np.isfinite(values)
-        if not finite.all():
-            i = np.argwhere(~finite)[0, 0]
-            raise ValueError(
-                f"state[{name!r}] is not finite in row {i}: pass what step returned, or None."
-            )
+def _is_fine(values: Any, dtype: Any) -> bool:
+    """Whether an array is as `to_user` gave it: finite, of that dtype; at the cost of a product."""
+    if type(values) is not np.ndarray or values.dtype != dtype:
+        return False
+    flat = values.ravel("K")
+    return isfinite(flat.dot(flat))
+
+
+def _read_state(name: str, values: Any, dtype: Any) -> Floats:
+    """One array of the user's state in the dtype of the net; refuse what is no finite number."""
+    plain = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
+    if not plain or values.dtype.kind not in "iuf":
+        held = f" of {values.dtype}" if isinstance(values, np.ndarray) else ""
+        raise ValueError(
+            f"state[{name!r}] is a {type(values).__name__}{held}, not an array of numbers: pass "
+            "what step returned, or None."
+        )
+    values = np.asarray(values, dtype)
+    finite = np.isfinite(values)
+    if not finite.all():
+        i = np.argwhere(~finite)[0, 0]
+        raise ValueError(
+            f"state[{name!r}] is not finite in row {i}: pass what step returned, or None."
+        )
+    return values
 
 
 def moved(after: Carry, before: Carry, moves: Floats) -> Carry:

@@ -109,6 +109,7 @@ class StepScorer:
         with computing(), quiet():
             parsed = model.inputs.parse(net, X, model.network.theta.dtype)
         y, weight = net._read_targets(y, sample_weight, parsed, True)
+        model.targets.require_like(y)
         response = np.concatenate(list(self._response(net, X)))
         response = response if parsed.present is None else response[parsed.present]
         score = _score_numbers if is_regressor(net) else _score_labels

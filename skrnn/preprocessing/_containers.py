@@ -25,6 +25,25 @@ class Transformer(TransformerMixin, BaseEstimator):
         # scikit-learn would wrap outputs into frames, but sequences fit into none
         super().__init_subclass__(auto_wrap_output_keys=None, **kwargs)
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X, and transform it.
+
+        Parameters
+        ----------
+        X, y, **fit_params : as in `fit`
+
+        Returns
+        -------
+        as of `transform`
+            If fitting or transforming fails, the transformer is exactly as it was before.
+        """
+        before = vars(self).copy()
+        try:
+            return super().fit_transform(X, y, **fit_params)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
     def __getstate__(self) -> dict[str, Any]:
         """Plain values by name."""
         state = {**super().__getstate__()}

@@ -233,12 +233,8 @@ def to_long(
     names = _names_of_outputs(name, values, known)
     in_rows = np.empty_like(values)
     in_rows[order.rows] = values
-    new = [
-        # as lists, since polars would keep an array of objects as objects
-        nw.new_series(n, v.tolist() if v.dtype == object else v, backend=known.implementation)
-        for n, v in zip(names, in_rows.reshape(len(in_rows), -1).T, strict=True)
-    ]
-    return known.with_columns(*new).to_native()
+    columns = zip(names, in_rows.reshape(len(in_rows), -1).T, strict=True)
+    return known.with_columns(*[_column(n, v, known) for n, v in columns]).to_native()
 
 
 class SequencesFromLong(Transformer):
@@ -398,8 +394,9 @@ def _read_frame(frame: Any) -> Frame:
     return known
 
 
-def _as_list(names: str | Iterable[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _as_list(names: Any) -> list[Any]:
+    one = isinstance(names, str) or not isinstance(names, Iterable)
+    return [names] if one else list(names)
 
 
 def _require_columns(known: Frame, names: Iterable[str]) -> None:
@@ -602,6 +599,8 @@ def _aligned(y: Any, ids: NDArray[Any], id: str) -> NDArray[Any]:
     """Targets in the order of the ids, by the index of y where it has one."""
     values = y if isinstance(y, np.ndarray) else np.asarray(y)  # masked ones stay masked
     _require_no_dates(values, "y")
+    if values.ndim == 0:
+        raise ValueError(f"y is {y!r:.40}: expected one target for each {id!r} of the frame.")
     index = _native_index(y)
     if index is not None:
         what = (
@@ -670,6 +669,11 @@ def _read_predictions(
     items = items_of(predictions)
     if items is None:
         items = np.asanyarray(predictions)
+        if items.ndim == 0:
+            raise ValueError(
+                f"predictions are {predictions!r:.40}: expected one item per sequence, as predict "
+                "returns them."
+            )
         if items.ndim == 2 and per_step is None:
             _require_clear(items, lengths)
             per_step = False
@@ -746,6 +750,17 @@ def _per_row(items: list[Any], order: _Order, id: str) -> NDArray[Any]:
                 "per_step=False."
             )
     return np.concatenate([np.asarray(item) for item in items])
+
+
+def _column(name: str, values: NDArray[Any], known: Frame) -> nw.Series[Any]:
+    # as lists, since polars would keep an array of objects as objects
+    listed: Any = values.tolist() if values.dtype == object else values
+    try:
+        return nw.new_series(name, listed, backend=known.implementation)
+    except Exception as error:  # whatever the library raises
+        raise ValueError(
+            f"predictions, of dtype {values.dtype}, cannot be a column of the frame: {error}"
+        ) from None
 
 
 def _names_of_outputs(name: str | Sequence[str], values: NDArray[Any], known: Frame) -> list[str]:

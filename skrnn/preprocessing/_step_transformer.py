@@ -111,7 +111,10 @@ class StepTransformer(SequenceTransformer):
         self.features_per_step = features_per_step
 
     def __sklearn_tags__(self) -> Any:
-        tags, inner = super().__sklearn_tags__(), get_tags(self.transformer)
+        tags = super().__sklearn_tags__()
+        if not hasattr(self.transformer, "__sklearn_tags__"):  # which fit refuses
+            return tags
+        inner = get_tags(self.transformer)
         tags.input_tags.positive_only = inner.input_tags.positive_only
         tags.target_tags.required = inner.target_tags.required
         tags.transformer_tags = copy.copy(inner.transformer_tags or tags.transformer_tags)

@@ -234,7 +234,13 @@ class TokenEncoder(Transformer):
                 "tokens only. Set tokenizer to 'char', 'word' or a function."
             )
         split = self.tokenizer if callable(self.tokenizer) else TOKENIZERS[self.tokenizer]
-        return list(split(text.lower() if self.lowercase else text))
+        tokens = split(text.lower() if self.lowercase else text)
+        if not isinstance(tokens, Iterable):
+            raise TypeError(
+                f"tokenizer returned {tokens!r:.40} for sequence {i}, {text!r:.40}: expected a "
+                "list of tokens."
+            )
+        return list(tokens)
 
 
 TOKENIZERS: dict[str, Callable[[str], Iterable[str]]] = {

@@ -1,7 +1,7 @@
 """Windows of long series, and the values that follow them."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, Self
 
@@ -9,12 +9,12 @@ import narwhals as nw
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.base import OneToOneFeatureMixin
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skrnn._compat import Interval, fit_context
 from skrnn._data.containers import items_of, kind_of, stack_items, unwrap
 from skrnn._data.inputs import InputSchema, assign, parse_table
+from skrnn._data.validation import check_count
 from skrnn._typing import Floats, Integers
 from skrnn.preprocessing._containers import Transformer
 
@@ -118,7 +118,7 @@ def make_windows(
     array([[3., 4.]])
     """
     for value, name in ((length, "length"), (horizon, "horizon"), (step, "step")):
-        check_scalar(value, name, Integral, min_val=1)
+        check_count(value, name)
     series = unwrap(series)
     if kind_of(series, fitted="sequences") == "tabular":
         series = [series]
@@ -298,7 +298,8 @@ def _target_columns(targets: Any, D: int, names: list[Any] | None) -> list[int]:
     known: dict[Any, int] = {k: k % D for k in range(-D, D)}
     known |= {name: k for k, name in enumerate(names or ())}
     # True == 1, but is no number of a column
-    if not wanted or any(booleans) or any(name not in known for name in wanted):
+    hashable = all(isinstance(name, Hashable) for name in wanted)
+    if not (wanted and hashable) or any(booleans) or any(name not in known for name in wanted):
         columns = f"from 0 to {D - 1}" if names is None else f"of {names}"
         raise ValueError(
             f"targets={targets!r} must name columns {columns}, or be a mask of {D} booleans."

@@ -559,9 +559,9 @@ def test_nested_lists_are_rows_of_any_lengths_after_a_fit_of_either_kind(X, rows
 
 @pytest.mark.filterwarnings("ignore:The first call of partial_fit was given one sequence")
 def test_the_chunks_of_nested_lists_may_have_any_lengths():
-    clf = classifier().partial_fit([[1.0, 2.0, 3.0]], [0], classes=[0, 1])
+    clf = classifier().partial_fit([[1.0, 2.0, 3.0]] * 2, [0, 1], [0, 1])
     clf.partial_fit([[1.0, 2.0, 3.0, 4.0]], [1]).partial_fit([[1.0], [2.0, 3.0]], [1, 0])
-    same = classifier().partial_fit([np.array([1.0, 2.0, 3.0])], [0], classes=[0, 1])
+    same = classifier().partial_fit([np.array([1.0, 2.0, 3.0])] * 2, [0, 1], [0, 1])
     same.partial_fit([np.arange(1.0, 5)], [1]).partial_fit([np.ones(1), np.array([2, 3.0])], [1, 0])
     assert_same_net(clf, same)
 
@@ -639,3 +639,9 @@ def test_one_row_of_a_frame_or_of_several_is_refused():
     for X in (pd.DataFrame(CUBE[0, :1]), pl.DataFrame(CUBE[0, :1]), CUBE[0, :2], CUBE[:1, :2, 0].T):
         with pytest.raises(ValueError, match="fitted on sequences"):
             clf.predict(X)
+
+
+def test_frames_of_objects_are_made_sequences_of_objects():
+    frame = pl.DataFrame({"a": [{"u": 1}, {"u": 2}], "b": [[1], [2, 3]]})
+    (box,) = as_sequences([frame])
+    assert box.shape == (2, 2) and box[1, 0] == {"u": 2}

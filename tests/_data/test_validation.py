@@ -173,7 +173,7 @@ BAD_TABLES = {
     "sparse frame": (
         pd.DataFrame(TABLE).astype(pd.SparseDtype(float, 0.0)),
         TypeError,
-        r"[Ss]parse.*toarray",
+        r"[Ss]parse.*X\.sparse\.to_dense",
     ),
     "one dimension": (TABLE[0], ValueError, r"2D array"),
     "no dimension": (np.array(1.0), ValueError, r"2D array"),
@@ -622,6 +622,9 @@ BAD_TARGETS = {
     "numbers as text": (regressor, ["1.5"] * N, r"'1.5'.*RNNClassifier"),
     "an integer beyond floats": (regressor, [10**400] * N, r"y holds an integer.*too large"),
     "text beside numbers": (classifier, ["a", 1] * 3, r"mixes text with other labels"),
+    "complex": (regressor, Y + 1j, r"Complex data not supported: y is complex"),
+    "complex classes": (classifier, list(Y + 1j), r"Complex data not supported: y is complex"),
+    "complex objects": (regressor, [1j, None] * 3, r"Complex data not supported: y is complex"),
     "three dimensions": (regressor, np.zeros((N, 2, 2)), r"shape \(6, 2, 2\).*one target"),
 }
 
@@ -742,3 +745,35 @@ def test_groups_may_be_text_or_dates():
 def test_one_class_left_by_the_weights_is_refused():
     with pytest.raises(ValueError, match=r"one class \(of the rows with a weight\)"):
         classifier().fit(RAGGED, Y, sample_weight=Y)
+
+
+def test_targets_that_are_no_numbers_are_named():
+    with pytest.raises(TypeError, match="y holds what is no number"):
+        regressor().fit(RAGGED, np.array([len, 1.0] * 3, dtype=object))
+
+
+@pytest.mark.parametrize("X", [list, type, int])
+def test_classes_hold_no_sequences(X):
+    for function in (as_sequences, pad_sequences):
+        with pytest.raises(TypeError, match="X is of type type"):
+            function(X)
+
+
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.coo_matrix])
+def test_sparse_tables_hold_no_sequences(kind):
+    for function in (as_sequences, pad_sequences):
+        with pytest.raises(TypeError, match=rf"X is of type {kind.__name__}.*X\.toarray"):
+            function(kind(TABLE))
+
+
+def test_columns_with_no_type_in_common_are_named():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [pd.Timedelta(1), None]}).convert_dtypes()
+    for X in (frame, [frame]):
+        with pytest.raises(ValueError, match="holds Duration in column 'b'"):
+            classifier().fit(X, [0, 1])
+
+
+@pytest.mark.parametrize("X", [len, object(), {"a": 1.0}, iter([])])
+def test_what_no_array_can_hold_is_named_by_its_type(X):
+    with pytest.raises((TypeError, ValueError), match=f"x_t is of type {type(X).__name__}"):
+        regressor().fit(RAGGED, Y).step(X)

@@ -1,5 +1,7 @@
 """The classifier: classes and their weights, probabilities, several labels, partial_fit."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -118,7 +120,7 @@ def test_class_weights_count_in_every_partial_fit(y):
     whole = fitted(X, y, class_weight={1: 3.0})
     clf = clone(whole)
     for _ in range(whole.n_iter_):
-        clf.partial_fit(X, y)
+        clf.partial_fit(X, y, classes=None if y.ndim == 2 else [0, 1])
     assert_same_net(clf, whole)
     assert not np.array_equal(fitted(X, y).decision_function(X), whole.decision_function(X))
 
@@ -206,9 +208,9 @@ def test_partial_fit_takes_classes_that_come_later():
     clf.partial_fit(X, LABELS)
 
 
-def test_the_first_partial_fit_must_see_two_classes():
+def test_the_first_partial_fit_must_be_given_two_classes():
     with pytest.raises(ValueError, match="at least 2 classes"):
-        classifier().partial_fit(FEW, ["a"] * 6)
+        classifier().partial_fit(FEW, ["a"] * 6, classes=["a"])
     classifier().partial_fit(FEW, ["a"] * 6, classes=["a", "b"])
 
 
@@ -221,14 +223,18 @@ BAD_CLASSES = {
     "two dimensions": ([[0, 1]], r"as classes all labels.*\(n_classes,\)"),
     "a string": ("ab", r"as classes all labels.*\(n_classes,\)"),
     "a number": (2, r"as classes all labels.*\(n_classes,\)"),
-    "nothing": ([], r"as classes all labels.*\(n_classes,\)"),
+    "nothing": ([], r"first call, all labels.*classes=np\.unique\(y\)"),
+    "ragged": ([[0], [0, 1]], r"classes is ragged"),
+    "arrays": (np.array([np.ones(1), 1, 2], dtype=object), r"classes is ragged, or holds arrays"),
+    "not sortable": ([Decimal("1.5"), "a"], r"classes mixes text"),
+    "objects": ([len, int], r"classes holds values that cannot be compared"),
     "dates": (np.array(["2020", "2021"], "M8[Y]"), r"classes holds dates"),
 }
 
 
 @pytest.mark.parametrize(("classes", "words"), BAD_CLASSES.values(), ids=BAD_CLASSES)
 def test_bad_classes_are_named(classes, words):
-    started = classifier().partial_fit(FEW, TWO)
+    started = classifier().partial_fit(FEW, TWO, [0, 1])
     for clf in (classifier(), started):
         with pytest.raises(ValueError, match=words):
             clf.partial_fit(FEW, TWO, classes=classes)
@@ -258,6 +264,34 @@ def test_new_labels_of_a_validation_set_say_where_they_are(labels):
 
 @NEW
 def test_new_labels_of_a_partial_fit_ask_for_all_classes(labels):
-    clf = classifier().partial_fit(FEW, NAMED)
+    clf = classifier().partial_fit(FEW, NAMED, ["a", "b"])
     with pytest.raises(ValueError, match=STAY + ".*partial_fit must be given all classes"):
         clf.partial_fit(FEW, labels)
+
+
+@pytest.mark.parametrize("values", [(-1, 0), (1, 2), (0, 2)])
+def test_labels_in_columns_are_zero_or_one(values):
+    y = np.array(values)[np.arange(12).reshape(6, 2) * 3 // 4 % 2]
+    with pytest.raises(ValueError, match=r"several columns.*has, 1, or has not, 0.*hold"):
+        classifier().fit(FEW, y)
+    assert classifier().fit(FEW, y == y.max()).n_outputs_ == 2
+
+
+def test_labels_that_cannot_be_sorted_are_refused_by_name():
+    with pytest.raises((TypeError, ValueError), match=r"y holds labels|y mixes"):
+        classifier().fit(FEW, [b"a", "a"] * 3)
+
+
+@pytest.mark.parametrize("y", [[1e300, 0.0] * 3, [1e19, 1.0] * 3])
+def test_numbers_beyond_all_integers_are_no_classes_or_classes_without_a_warning(y):
+    try:
+        assert len(classifier().fit(FEW, y).classes_) == 2
+    except ValueError as error:
+        assert "Unknown label type" in str(error)
+
+
+def test_scores_need_targets_of_the_kind_of_the_fit():
+    y = np.array([0, 1] * 3)
+    clf = classifier().fit(FEW, y)
+    with pytest.raises(ValueError, match="y is not of the kind and width"):
+        clf.score(FEW, np.column_stack([y, y]))

@@ -8,7 +8,16 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from _factories import BOTH, NAMES, assert_same_net, classifier, regressor
+from _factories import (
+    BOTH,
+    NAMES,
+    assert_same_net,
+    classifier,
+    make_cube,
+    make_sequences,
+    regressor,
+    step_classifier,
+)
 from skrnn import RNNRegressor, as_sequences
 from skrnn.preprocessing import StepTransformer
 
@@ -348,3 +357,18 @@ def test_early_stopping_needs_enough_sequences_and_all_at_once(data):
         net().fit(X[:6], [0, 1] * 3)
     with pytest.raises(ValueError, match="early_stopping"):
         net().partial_fit(X[:6], [0, 1] * 3)
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", lambda net, X, y: 1 / None])
+def test_a_scorer_that_fails_is_named(scoring):
+    X = make_cube(10, 3)
+    reg = regressor(early_stopping=True, validation_fraction=0.4, scoring=scoring)
+    with pytest.raises(ValueError, match=r"scoring=.* failed on the validation part: "):
+        reg.fit(X, X[:, 0, 0])
+
+
+def test_a_named_scorer_of_targets_per_step_points_to_step_scorer():
+    X = make_sequences([3, 2, 4, 2, 5] * 2)
+    clf = step_classifier(early_stopping=True, validation_fraction=0.4, scoring="accuracy")
+    with pytest.raises(ValueError, match=r"scoring='accuracy' failed.*skrnn\.metrics\.step_scorer"):
+        clf.fit(X, [np.arange(len(x)) % 2 for x in X])

@@ -55,7 +55,8 @@ BAD_STEPS = {
 @pytest.mark.parametrize(("args", "kwargs", "words"), BAD_STEPS.values(), ids=BAD_STEPS)
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 def test_a_failed_partial_fit_changes_nothing(args, kwargs, words, first):
-    estimator = getattr(classifier(), first)(RAGGED, Y)
+    given = {"classes": [0, 1]} if first == "partial_fit" else {}
+    estimator = getattr(classifier(), first)(RAGGED, Y, **given)
     before, weights = state(estimator), estimator.weights_["W_hh_0"].copy()
     with pytest.raises(ValueError, match=words):
         estimator.partial_fit(*args, **kwargs)
@@ -89,7 +90,7 @@ def test_a_first_partial_fit_of_one_sequence_is_warned_of(make):
         with pytest.warns(UserWarning, match=words):
             estimator = make().partial_fit(one, Y[:1], **kwargs)
         estimator.partial_fit(one, Y[:1])
-    make().partial_fit(RAGGED[:2], Y[:2]).partial_fit(RAGGED[:1], Y[:1])
+    make().partial_fit(RAGGED[:2], Y[:2], **kwargs).partial_fit(RAGGED[:1], Y[:1])
     make().fit(RAGGED, Y).partial_fit(RAGGED[:1], Y[:1])
 
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
-from _factories import assert_same_net, regressor, state
+from _factories import assert_same_net, make_cube, regressor, state
 from skrnn._nn.losses import REGRESSION_LOSSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -311,3 +311,17 @@ def test_a_net_of_another_loss_cannot_be_resumed(method, change):
     with pytest.raises(ValueError, match=words):
         getattr(reg, method)(X, y)
     assert state(reg) == before
+
+
+def test_scores_need_as_many_outputs_as_the_fit():
+    X, y = make_cube(6, 3), np.arange(6.0)
+    for fitted, scored in [(y, np.column_stack([y, y])), (np.column_stack([y, y]), y)]:
+        reg = regressor().fit(X, fitted)
+        with pytest.raises(ValueError, match=r"y has \d outputs, expected \d as at first"):
+            reg.score(X, scored)
+
+
+def test_targets_whose_squares_overflow_are_scored():
+    X, y = make_cube(6, 3), np.arange(6.0)
+    reg = regressor().fit(X, y * 1e300)
+    assert reg.score(X, y * 1e300) == pytest.approx(regressor().fit(X, y).score(X, y))

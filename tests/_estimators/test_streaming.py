@@ -381,6 +381,7 @@ BAD_STEPS = {
     "one sequence without an axis": ([1.0, 2.0], r"shape \(2,\), expected \(n, 2\).*x_t\[None\]"),
     "too wide": (np.ones((1, 3)), r"shape \(1, 3\), expected \(n, 2\)"),
     "too narrow": (np.ones((2, 1)), r"shape \(2, 1\), expected \(n, 2\)"),
+    "no row": (ONE[:0], r"0 sample.*x_t has no row"),
     "sequences": (CUBE, r"shape \(6, 5, 2\), expected \(n, 2\)"),
     "a number": (1.0, r"shape \(\), expected \(n, 2\)"),
     "none": (None, r"shape \(\)|real numbers"),
@@ -422,8 +423,34 @@ def step_of(**parameters):
     return reg(**parameters).step(ONE)
 
 
+def bad_state(change, name="h_0"):
+    state = step_of()[1]
+    return state | {name: change(state[name])}
+
+
 BAD_STATES = {
     "text": (lambda: "abc", r"what step returned"),
+    "an array of text": (lambda: bad_state(lambda h: h.astype(str)), r"'h_0'\] is a ndarray of <U"),
+    "objects": (lambda: bad_state(lambda h: h.astype(object)), r"'h_0'\] is a ndarray of object"),
+    "complex": (lambda: bad_state(lambda h: h + 1j), r"'h_0'\] is a ndarray of complex128"),
+    "booleans": (lambda: bad_state(lambda h: h > 0), r"'h_0'\] is a ndarray of bool"),
+    "dates": (lambda: bad_state(lambda h: h.astype("i8").astype("M8[s]")), r"of datetime64\[s\]"),
+    "masked": (lambda: bad_state(np.ma.array), r"'h_0'\] is a MaskedArray"),
+    "a frame": (lambda: bad_state(pd.DataFrame), r"'h_0'\] is a DataFrame, not an array"),
+    "NaN": (lambda: bad_state(lambda h: h * np.nan), r"'h_0'\] is not finite in row 0"),
+    "infinity": (lambda: bad_state(lambda h: h + np.inf), r"'h_0'\] is not finite in row 0"),
+    "beyond the dtype": (
+        lambda: bad_state(lambda h: h.astype("longdouble") + np.longdouble("1e4000")),
+        r"'h_0'\] is not finite in row 0",
+    ),
+    "NaN in steps": (lambda: bad_state(lambda n: n * np.nan, "steps"), r"'steps'\] is not finite"),
+    "turned": (lambda: bad_state(lambda h: h.T), r"what step returned"),
+    "no array at all": (lambda: bad_state(lambda h: None), r"what step returned"),
+    "an array less": (
+        lambda: {k: v for k, v in step_of()[1].items() if k != "pooled"},
+        r"what step returned",
+    ),
+    "an array more": (lambda: step_of()[1] | {"c_0": np.ones((1, 4))}, r"what step returned"),
     "what step returned, whole": (lambda: step_of(), r"what step returned"),
     "nothing in it": (dict, r"what step returned"),
     "a list": (lambda: [1, 2], r"what step returned"),
@@ -485,3 +512,36 @@ def test_an_estimator_that_is_not_fitted_says_so(make):
     for call in calls:
         with pytest.raises(NotFittedError, match=rf"{make.__name__}.*not fitted"):
             call(make())
+
+
+# what is masked, and states of other kinds ----------------------------------------------------
+
+
+@BOTH
+def test_a_masked_row_is_absent(make):
+    estimator = make()
+    _, state = estimator.step(CUBE[:3, 0])
+    x = CUBE[:3, 1].copy()
+    x[1] = np.nan
+    expected = estimator.step(x, state)
+    masked = np.ma.array(np.where(np.isnan(x), 1e6, x), mask=np.isnan(x))
+    out, after = estimator.step(masked, state)
+    np.testing.assert_array_equal(out, expected[0])
+    assert_same_state(after, expected[1])
+
+
+def test_a_value_masked_in_part_of_a_row_is_refused():
+    x = np.ma.array(CUBE[:3, 0], mask=[[0, 0], [0, 1], [0, 0]])
+    with pytest.raises(ValueError, match="NaN in some features of row 1"):
+        reg().step(x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.longdouble, int])
+def test_a_state_of_any_numbers_is_read_in_the_dtype_of_the_net(dtype):
+    estimator = reg(X=[x.astype(np.float32) for x in X])
+    _, state = estimator.step(np.zeros((2, 2), np.float32))
+    zeros = {name: np.zeros(values.shape, dtype) for name, values in state.items()}
+    out, after = estimator.step(CUBE[:2, 0].astype(np.float32), zeros)
+    expected, _ = estimator.step(CUBE[:2, 0].astype(np.float32))
+    np.testing.assert_array_equal(out, expected)
+    assert {values.dtype for values in after.values()} == {np.dtype(np.float32)}

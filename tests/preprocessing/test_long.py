@@ -628,6 +628,11 @@ def test_predictions_that_do_not_fit_are_refused():
             to_long([], like=frame, **KEYS, per_step=per_step)
     with pytest.raises(ValueError, match="has a column 'u' already: choose another by name="):
         to_long([1, 2], like=frame, **KEYS, name="u")
+    for scalar in (1.0, "a", None, len):
+        with pytest.raises(ValueError, match=r"predictions are .*expected one item per sequence"):
+            to_long(scalar, like=frame, **KEYS)
+    with pytest.raises(ValueError, match="predictions, of dtype complex128, cannot be a column"):
+        to_long(np.ones(2) * 1j, like=pa.Table.from_pandas(frame), **KEYS)
     with pytest.raises(ValueError, match="has 2 names for 1 outputs"):
         to_long([1, 2], like=frame, **KEYS, name=["p", "q"])
 
@@ -797,3 +802,24 @@ def test_check_estimator():
 )
 def test_checks_that_need_no_table(name):
     getattr(estimator_checks, name)("SequencesFromLong", SequencesFromLong())
+
+
+@pytest.mark.parametrize("y", [1, len, "ab"])
+def test_a_scalar_is_no_target(y):
+    with pytest.raises(ValueError, match=r"y is .*one target for each 'id'"):
+        from_long(pd.DataFrame(ROWS), **KEYS, columns="u", y=y)
+
+
+@pytest.mark.parametrize("name", ["columns", "target"])
+def test_names_of_columns_that_are_numbers_are_said_to_be_missing(name):
+    with pytest.raises(ValueError, match="There is no column 1"):
+        from_long(pd.DataFrame(ROWS), **KEYS, **{"columns": "u"} | {name: 1})
+
+
+def test_a_transformer_is_as_before_if_it_cannot_transform_what_it_was_fitted_on():
+    transformer = SequencesFromLong(**KEYS, columns=["u"]).fit(pd.DataFrame(ROWS))
+    before = vars(transformer).copy()
+    frame = pd.DataFrame(ROWS)[[*KEYS.values(), "u"]].astype({KEYS["time"]: str})
+    with pytest.raises(ValueError, match="times are numbers"):
+        transformer.fit_transform(frame)
+    assert vars(transformer) == before

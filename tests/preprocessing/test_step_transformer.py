@@ -686,3 +686,9 @@ CHECKED = (
 @estimator_checks.parametrize_with_checks([StepTransformer(inner) for inner in CHECKED])
 def test_check_estimator(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("inner", ["scaler", None])
+def test_a_wrong_transformer_that_is_not_fitted_says_so(inner):
+    with pytest.raises(NotFittedError, match="StepTransformer instance is not fitted"):
+        StepTransformer(inner).transform(ragged())

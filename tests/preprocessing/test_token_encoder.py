@@ -468,3 +468,8 @@ def test_check_estimator():
 )
 def test_checks_that_need_no_table(name):
     getattr(estimator_checks, name)("TokenEncoder", TokenEncoder())
+
+
+def test_a_tokenizer_that_returns_no_tokens_is_named():
+    with pytest.raises(TypeError, match="tokenizer returned 2 for sequence 0, 'ab'"):
+        TokenEncoder(tokenizer=len).fit(["ab"])

@@ -523,3 +523,9 @@ def test_checks_that_make_tables(estimator, check):
             check(estimator)
     else:
         check(estimator)
+
+
+@pytest.mark.parametrize("targets", [[[0]], [{0}], {"a": 0}, [None]])
+def test_what_is_no_column_is_no_target(targets):
+    with pytest.raises(ValueError, match=r"targets=.* must name columns"):
+        make_windows(np.arange(9.0), 2, targets=targets)
