@@ -203,8 +203,8 @@ class ClassTargets(NamedTuple):
 
     def probabilities(self, raw: Rows) -> Rows:
         """Strictly between 0 and 1."""
-        p, tiny = self.loss.probabilities(raw), np.finfo(raw.dtype).eps
-        return p.clip(tiny, 1 - tiny, out=p)
+        p, limits = self.loss.probabilities(raw), np.finfo(raw.dtype)
+        return p.clip(limits.tiny, 1 - limits.epsneg, out=p)
 
     def predictions(self, raw: Rows) -> Any:
         """What `score` compares with y."""
