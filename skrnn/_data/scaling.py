@@ -11,7 +11,8 @@ from skrnn._typing import Floats, Rows
 
 TAIL = 0.05  # of the weight, on either side of the range that most values lie in
 REACH = 5.0  # ranges beyond it: what is farther away does not count for mean and deviation
-LIMIT = 10.0  # deviations, from which on features grow as the logarithm
+LIMIT = 10.0  # deviations, from which on features grow as GROWTH times the logarithm
+GROWTH = 3.0
 LEVELS = 5.0  # of a table: benchmarks/standardizing.py --levels prints what it costs
 VALUES_AT_ONCE = 2**16  # bounds the memory
 VALUES_BESIDE = 2**10
@@ -23,8 +24,8 @@ class Scaling(NamedTuple):
     Mean and deviation are those of the values clipped to fences (Tukey 1977): REACH ranges beyond
     the range from the quantile TAIL to the quantile 1 - TAIL; so that a glitch does not matter. The
     range of a feature that is constant in between is the median distance of its other values.
-    Beyond the limit, z becomes limit (1 + log(z / limit)), which has the same slope there. The
-    limit of categories, which stay as they are, is infinite.
+    Beyond the limit, z becomes limit + GROWTH log(z / limit). That of categories, which stay as
+    they are, is infinite.
     """
 
     mean: Floats
@@ -78,7 +79,7 @@ class Scaling(NamedTuple):
         if np.vdot(z, z) > LIMIT**2:  # else none can be beyond
             beyond = np.abs(z) > self.limit
             far = z[beyond]
-            z[beyond] = np.copysign(LIMIT * (1 + np.log(np.abs(far) / LIMIT)), far)
+            z[beyond] = np.copysign(LIMIT + GROWTH * np.log(np.abs(far) / LIMIT), far)
         return z
 
 

@@ -47,10 +47,10 @@ def test_moments_are_those_of_the_clipped_values(n, dtype):
 
 def test_beyond_the_limit_features_grow_as_the_logarithm():
     found = Scaling(*np.array([[1.0, 0.0], [2.0, 1.0], [LIMIT, np.inf]]))
-    z = np.array([0.0, 9.0, 10.0, 10.001, -10.001, 100.0, -1e300])
-    expected = [0, 9, 10, 10.001, -10.001, 10 * (1 + np.log(10)), -10 * (1 + 299 * np.log(10))]
+    z = np.array([0.0, 9.0, 10.0, 10.01, -10.01, 100.0, -1e300])
+    expected = [0, 9, 10, 10.003, -10.003, 10 + 3 * np.log(10), -10 - 3 * 299 * np.log(10)]
     scaled = found.apply(np.column_stack([1 + 2 * z, z]))
-    np.testing.assert_allclose(scaled[:, 0], expected, rtol=1e-7)
+    np.testing.assert_allclose(scaled[:, 0], expected, rtol=1e-6)
     np.testing.assert_array_equal(scaled[:, 1], z)
     np.testing.assert_array_equal(scaled[[1]], found.apply_to_few(np.array([[19.0, 9.0]])))
 
@@ -75,7 +75,7 @@ def test_glitches_hardly_matter(size, share):
     glitched = [np.where(rng.random(x.shape) < share, size, x) for x in items]
     found = learn(glitched)
     assert found.scale[0] < 5 * learn(items).scale[0]
-    assert np.abs(found.apply(np.concatenate(glitched))).max() < 130
+    assert np.abs(found.apply(np.concatenate(glitched))).max() < 50
 
 
 def test_rare_events_are_of_the_order_of_their_usual_size():
