@@ -123,10 +123,6 @@ class Inputs(NamedTuple):
             return sequences
         return sequences.of(self.scaling.apply(sequences.values))
 
-    def with_scaling(self, sequences: Sequences, weight: Floats) -> "Inputs":
-        """Learn the spread of the features in the sequences to learn from."""
-        return self._replace(scaling=Scaling.learn(sequences, weight, self.categorical))
-
     def named(self, features: list[int]) -> str:
         """Features by name, where they have names."""
         names = self.schema.names if self.schema.kind == "sequences" else None

@@ -66,34 +66,36 @@ class Scaling(NamedTuple):
         scaled, end = np.empty((n_rows, D), values.dtype), n_wide * n_beside
         n_at_once = max(1, VALUES_AT_ONCE // (n_beside * D))
         given, found = (of[:end].reshape(n_wide, n_beside * D) for of in (values, scaled))
-        for start in range(0, n_wide, n_at_once):
-            rows = slice(start, start + n_at_once)
-            found[rows] = wide.apply_to_few(given[rows])
-        scaled[end:] = self.apply_to_few(values[end:])
+        with np.errstate(over="ignore"):
+            for start in range(0, n_wide, n_at_once):
+                rows = slice(start, start + n_at_once)
+                found[rows] = wide.apply_to_few(given[rows])
+            scaled[end:] = self.apply_to_few(values[end:])
         return scaled
 
     def apply_to_few(self, values: Rows) -> Rows:
-        """The same, all at once."""
+        """The same, all at once; powers may overflow."""
         z = values - self.mean
         z /= self.scale
-        if np.vdot(z, z) > LIMIT**2:  # else none can be beyond
-            beyond = np.abs(z) > self.limit
+        squares = z * z
+        if np.vdot(squares, squares) > LIMIT**4:  # else none can be beyond
+            beyond = squares > self.limit**2
             far = z[beyond]
             z[beyond] = np.copysign(LIMIT + GROWTH * np.log(np.abs(far) / LIMIT), far)
         return z
 
 
-def columns_apart(sequences: Sequences) -> list[int]:
+def columns_apart(sequences: Sequences, scaling: Scaling) -> list[int]:
     """Numbers of the steps at which sequences of one feature, of equal lengths, are far apart.
 
     They are where the means of the steps differ by more than LEVELS deviations within a step, of as
-    many sequences as are looked at at once; the five that are farthest away.
+    many sequences as are looked at at once, scaled; the five that are farthest away.
     """
     T = int(sequences.lengths[0])
     if (sequences.lengths != T).any():
         return []
     some = sequences.take(slice(max(2, VALUES_AT_ONCE // T)))
-    table = some.values[some.rows()].reshape(-1, T).astype(np.float64)
+    table = scaling.apply(some.values[some.rows()]).reshape(-1, T)
     means, within = table.mean(axis=0), np.median(table.std(axis=0))
     if not means.std() > LEVELS * within > 0:
         return []

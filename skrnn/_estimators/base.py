@@ -41,7 +41,7 @@ from skrnn._estimators.training import (
     warn_of,
 )
 from skrnn._nn.pooling import READOUTS
-from skrnn._nn.streaming import moved
+from skrnn._nn.streaming import moved, read_state
 from skrnn._parallel.host import computing, interrupts, quiet
 from skrnn._training.monitor import FitMonitor, History
 from skrnn._typing import Floats, Rows
@@ -439,8 +439,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         x_t : array-like of shape (n, D), or (n,) where D is 1
-            Features of the step, one row per sequence. A row that is all NaN leaves its sequence as
-            it was.
+            Features of the step, one row per sequence, in the units of X. A row that is all NaN
+            leaves its sequence as it was.
         state : dict or None, default=None
             What the previous call returned; None before the first step.
 
@@ -470,6 +470,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
                 after = moved(network.step(x.T, before), before, moves)
             raw = network.read_out(after)
             if not (isfinite(np.vdot(raw, raw)) or np.isfinite(raw).all()):
+                for name, values in (state or {}).items():
+                    read_state(name, values, network.theta.dtype)
                 i = np.flatnonzero(~np.isfinite(raw).all(axis=1))[0]
                 raise ValueError(f"The output for row {i} is not finite: x_t is too large. {CALM}")
             return self._output(targets, raw), network.to_user(after)

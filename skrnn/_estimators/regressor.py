@@ -199,7 +199,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         Parameters
         ----------
         X : as in `fit`
-            What is known so far.
+            What is known so far, in the units of y.
         n_steps : int
             Steps to predict, at least 1.
 

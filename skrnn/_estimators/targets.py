@@ -371,7 +371,7 @@ def counted(y: Any, predicted: Any, weight: Floats) -> tuple[Any, Any, Floats]:
 
 
 def _r2(y: Any, predicted: Any, weight: Floats) -> float:
-    largest = max(np.abs(y).max(), np.abs(predicted).max())
+    largest = max(float(np.abs(y).max()), float(np.abs(predicted).max()))
     if largest > 1e150:  # whose square overflows; R^2 does not depend on the unit
         y, predicted = y / largest, predicted / largest
     return r2_score(y, predicted, sample_weight=weight)

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from skrnn._data.inputs import Inputs, check_integers
 from skrnn._data.samples import Samples
-from skrnn._data.scaling import columns_apart
+from skrnn._data.scaling import Scaling, columns_apart
 from skrnn._data.sequences import Sequences
 from skrnn._estimators.targets import Targets
 from skrnn._estimators.validation import N_TO_HOLD_OUT, mean_loss, split, yardstick_of
@@ -194,9 +194,9 @@ def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
         return model
     weight = _prepared(params, model, samples, samples).weights_of_sequences()
     weight = weight / samples.sequences.lengths if samples.per_step else weight
-    inputs = model.inputs.with_scaling(samples.sequences, weight)
-    _warn_of_features(params, inputs, samples.sequences)
-    return model._replace(inputs=inputs)
+    scaling = Scaling.learn(samples.sequences, weight, model.inputs.categorical)
+    _warn_of_features(params, model.inputs, scaling, samples.sequences)
+    return model._replace(inputs=model.inputs._replace(scaling=scaling))
 
 
 def _scaled(
@@ -431,9 +431,9 @@ def _diverged(epoch: int, finite: bool) -> str:
     return f"The loss or its gradient was not finite in epoch {epoch}. {CALM}"
 
 
-def _warn_of_features(params: Any, inputs: Inputs, sequences: Sequences) -> None:
+def _warn_of_features(params: Any, inputs: Inputs, scaling: Scaling, sequences: Sequences) -> None:
     """Say which features standardising does not help."""
-    coarse = inputs.scaling.coarse(sequences.values) if inputs.scaling else []
+    coarse = scaling.coarse(sequences.values)
     if coarse:
         warnings.warn(
             f"{inputs.named(coarse)}: float32 has no digits left for their spread. Pass X as "
@@ -441,7 +441,7 @@ def _warn_of_features(params: Any, inputs: Inputs, sequences: Sequences) -> None
             stacklevel=2,
         )
     one_scale = inputs.schema.kind == "tabular" and params.features_per_step is None
-    apart = columns_apart(sequences) if one_scale and not inputs.categorical else []
+    apart = columns_apart(sequences, scaling) if one_scale and not inputs.categorical else []
     if apart:
         names = [inputs.schema.names[j] if inputs.schema.names else j for j in apart]
         warnings.warn(

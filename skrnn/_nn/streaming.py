@@ -170,8 +170,10 @@ class FittedNetwork:
         if state is None:
             return self.carry_before(n)
         _require_state(state, self._state_widths, n)
-        if not all(_is_fine(values, self.network.dtype) for values in state.values()):
-            state = {name: _read_state(name, state[name], self.network.dtype) for name in state}
+        dtype, steps = self.network.dtype, state["steps"]
+        plain = all(type(of) is np.ndarray and of.dtype == dtype for of in state.values())
+        if not (plain and isfinite(steps.dot(steps))):  # others that are not show in the output
+            state = {name: read_state(name, state[name], dtype) for name in state}
         layers = [[state[name].T for name in names] for names in self._state_names]
         return Carry(layers, state["pooled"].T, state["steps"])
 
@@ -211,15 +213,7 @@ def _require_state(state: Any, widths: dict[str, int], n: int) -> None:
         )
 
 
-def _is_fine(values: Any, dtype: Any) -> bool:
-    """Whether an array is as `to_user` gave it: finite, of that dtype; at the cost of a product."""
-    if type(values) is not np.ndarray or values.dtype != dtype:
-        return False
-    flat = values.ravel("K")
-    return isfinite(flat.dot(flat))
-
-
-def _read_state(name: str, values: Any, dtype: Any) -> Floats:
+def read_state(name: str, values: Any, dtype: Any) -> Floats:
     """One array of the user's state in the dtype of the net; refuse what is no finite number."""
     plain = isinstance(values, np.ndarray) and not isinstance(values, np.ma.MaskedArray)
     if not plain or values.dtype.kind not in "iuf":
