@@ -327,12 +327,13 @@ n_outputs_ : int
 n_iter_ : int
     Number of epochs.
 weights_ : dict of str to ndarray
-    The weights, for features and targets that are standardised: for layer 0 `W_xh_0` (G H, D), `W_hh_0` (G H, H), `b_h_0` (G H,) and, for "gru",
-    `b_hn_0` (H,); likewise for the layers above; `W_ho` (K, H) and `b_o` (K,). G gates one below
-    the other: r, z, n for "gru"; i, f, g, o for "lstm". If `bidirectional`, the same once more with
-    `_reverse` at the end of the names, and 2 H columns for what reads both directions. With a
-    learned initial state, `h0_0` (H,) and for "lstm" `c0_0` (H,). For the first categorical feature
-    `E_0` (codes + 1, dimension), whose last row is that of unknown codes, for the second `E_1`.
+    The weights, for features and targets that are standardised: for layer 0 `W_xh_0` (G H, D),
+    `W_hh_0` (G H, H), `b_h_0` (G H,) and, for "gru", `b_hn_0` (H,); likewise for the layers above;
+    `W_ho` (K, H) and `b_o` (K,). G gates one below the other: r, z, n for "gru"; i, f, g, o for
+    "lstm". If `bidirectional`, the same once more with `_reverse` at the end of the names, and 2 H
+    columns for what reads both directions. With a learned initial state, `h0_0` (H,) and for "lstm"
+    `c0_0` (H,). For the first categorical feature `E_0` (codes + 1, dimension), whose last row is
+    that of unknown codes, for the second `E_1`.
 categories_ : list of ndarray, or None
     The codes of every categorical feature, sorted: `E_0[k]` is the vector of `categories_[0][k]`.
     None if there are no categorical features.
