@@ -1,6 +1,7 @@
 """A fit that fails changes nothing; what is not finite is said to be so."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -199,3 +200,21 @@ def test_targets_beyond_float32_are_predicted_or_refused_but_never_infinite(scal
         assert re.search(r"\by\b|target", str(error))
     else:
         assert np.isfinite(predicted).all()
+
+
+def test_while_an_estimator_is_fitted_again_it_predicts_as_before():
+    """Also to other threads: the scorer is called in the middle of the fit."""
+    seen = []
+
+    def scorer(twin, X, y):
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(clf.predict, LONG).result())
+        return 0.0
+
+    clf = classifier().fit(LONG, np.array(["ant", "bee"])[LONG_Y])
+    before = clf.predict(LONG)
+    clf.set_params(early_stopping=True, validation_fraction=0.3, scoring=scorer)
+    clf.fit(LONG, np.array(["cow", "dog", "eel"])[np.arange(len(LONG)) % 3])
+    assert len(seen) == clf.n_iter_ and clf.classes_.tolist() == ["cow", "dog", "eel"]
+    for predicted in seen:
+        np.testing.assert_array_equal(predicted, before)

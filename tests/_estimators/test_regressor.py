@@ -325,3 +325,10 @@ def test_targets_whose_squares_overflow_are_scored():
     X, y = make_cube(6, 3), np.arange(6.0)
     reg = regressor().fit(X, y * 1e300)
     assert reg.score(X, y * 1e300) == pytest.approx(regressor().fit(X, y).score(X, y))
+
+
+def test_predictions_in_float32_that_exceed_all_targets_are_scored():
+    X = np.zeros((4, 2, 1), np.float32)
+    reg = fitted(X, np.array([0.0, 1.0, 2.0, 3.0]))
+    assert reg.predict(X).dtype == np.float32
+    assert np.isfinite(reg.score(X, [-1.0, -2.0, -1.0, -2.0]))
