@@ -213,9 +213,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             learned = start and (start.model.inputs, start.model.targets)
             dtype = start and start.model.network.theta.dtype
             samples, inputs, targets = self._parse(data, learned, dtype, groups, classes)
-            held_out = self._parse_validation(validation, samples, inputs, targets)
+            held_out = parse_validation(self, validation, samples, inputs, targets)
             monitor = partial(FitMonitor, context, told, self._attributes)
-            score = partial(self._score_by_scorer, data, validation)
+            score = partial(score_by_scorer, self, data, validation)
             fit = Fit(self, samples, held_out, inputs, targets, start, once, score, monitor)
             result = fit_network(fit)
             fitted = self._attributes(result.model) | {"_training": result.state}
@@ -250,26 +250,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             warn_of(history, self, stacklevel=4)
         return self
 
-    def _score_by_scorer(
-        self, data: tuple[Any, Any, Any], validation: dict[str, Any], model: Model, rows: Any
-    ) -> float:
-        """The score of a copy that holds the model, on the user's validation set or rows of X."""
-        twin = copy.copy(self)
-        assign(twin, self._attributes(model.snapshot()))
-        if rows is None:
-            X, y, weight = validation.values()
-        else:
-            X, y, weight = (of if of is None else _safe_indexing(of, rows) for of in data)
-        given = {} if weight is None else {"sample_weight": weight}
-        try:
-            return float(check_scoring(self, self.scoring)(twin, X, y, **given))
-        except (AttributeError, TypeError, ValueError) as error:
-            per_step = " For targets per step see skrnn.metrics.step_scorer."
-            raise ValueError(
-                f"scoring={self.scoring!r} failed on the validation part: {error}"
-                f"{per_step if READOUTS[self.readout].per_step else ''}"
-            ) from error
-
     def _parse(
         self, data: tuple[Any, Any, Any], learned: Any, dtype: Any, groups: Any, classes: Any = None
     ) -> tuple[Samples, Inputs, Targets]:
@@ -289,9 +269,9 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs, targets = learned
             parsed = inputs.parse_unscaled(self, X, dtype)
         per_step = READOUTS[self.readout].per_step
-        y, weight = self._read_targets(y, sample_weight, parsed, per_step)
+        y, weight = read_targets(self, y, sample_weight, parsed, per_step)
         weight = scaled_to_one(weight)
-        targets, encoded = self._encode(y, weight, learned and targets, classes)
+        targets, encoded = encode_targets(self, y, weight, learned and targets, classes)
         groups = None if groups is None else check_groups(groups, len(parsed.sequences))
         sequences = parsed.sequences.apart() if per_step else parsed.sequences
         samples = Samples(sequences, encoded, weight, groups, per_step).numbered()
@@ -300,40 +280,6 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             inputs = inputs.with_categories(samples.sequences)
             samples = samples._replace(sequences=inputs.encode(samples.sequences))
         return samples.in_canonical_order() if self.shuffle else samples, inputs, targets
-
-    def _encode(self, y: Any, weight: Floats, previous: Any, classes: Any) -> tuple[Targets, Rows]:
-        """What is learned of y where it has a weight, and y encoded, 0 where it has none."""
-        if weight.ndim == 2:
-            if previous is None:
-                require_outputs(weight)
-            y = np.where(weight > 0, y, 0)
-        valid = np.flatnonzero(weight.reshape(len(y), -1).any(axis=1))
-        targets = self._learn_targets(y[valid], previous, classes)
-        codes = targets.encode(y[valid])
-        encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
-        encoded[valid] = codes
-        return targets, encoded
-
-    def _read_targets(
-        self, y: Any, sample_weight: Any, parsed: ParsedInput, per_step: bool
-    ) -> tuple[Any, Floats]:
-        """Checked targets, and their weights (n,) or (n, K), 0 where a target is missing."""
-        given = step_targets(y, parsed.lengths, parsed.present) if per_step else sequence_targets(y)
-        checked = self._check_targets(given.values, per_step)
-        weight = parse_weight(sample_weight, parsed, checked.shape, per_step)
-        return checked, given.weigh(weight, parsed.sequences.lengths if per_step else None)
-
-    def _parse_validation(
-        self, validation: dict[str, Any], samples: Samples, inputs: Inputs, targets: Targets
-    ) -> Samples | None:
-        """What the user wants to validate on, None if there is nothing."""
-        if validation.get("X_val") is None:
-            return None
-        dtype = samples.sequences.values.dtype
-        try:
-            return self._parse(tuple(validation.values()), (inputs, targets), dtype, None)[0]
-        except ValueError as error:
-            raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from None
 
     # State -------------------------------------------------------------------------------------
 
@@ -405,7 +351,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator):
             raw = raw_outputs(model, parsed)
             predicted = model.targets.predictions(raw)
         per_step = model.network.network.per_step
-        y, weight = self._read_targets(y, sample_weight, parsed, per_step)
+        y, weight = read_targets(self, y, sample_weight, parsed, per_step)
         model.targets.require_like(y)
         return model.targets.score(y, predicted, weight)
 
@@ -556,6 +502,66 @@ def raw_outputs(model: Model, parsed: ParsedInput) -> Rows:
             f"{largest:.3g}), or the weights are. Scale X as at fit; or fit again. {CALM}"
         )
     return raw
+
+
+def read_targets(
+    estimator: Any, y: Any, sample_weight: Any, parsed: ParsedInput, per_step: bool
+) -> tuple[Any, Floats]:
+    """Checked targets, and their weights (n,) or (n, K), 0 where a target is missing."""
+    given = step_targets(y, parsed.lengths, parsed.present) if per_step else sequence_targets(y)
+    checked = estimator._check_targets(given.values, per_step)
+    weight = parse_weight(sample_weight, parsed, checked.shape, per_step)
+    return checked, given.weigh(weight, parsed.sequences.lengths if per_step else None)
+
+
+def encode_targets(
+    estimator: Any, y: Any, weight: Floats, previous: Any, classes: Any
+) -> tuple[Targets, Rows]:
+    """What is learned of y where it has a weight, and y encoded, 0 where it has none."""
+    if weight.ndim == 2:
+        if previous is None:
+            require_outputs(weight)
+        y = np.where(weight > 0, y, 0)
+    valid = np.flatnonzero(weight.reshape(len(y), -1).any(axis=1))
+    targets = estimator._learn_targets(y[valid], previous, classes)
+    codes = targets.encode(y[valid])
+    encoded = np.zeros((len(y), codes.shape[1]), codes.dtype)
+    encoded[valid] = codes
+    return targets, encoded
+
+
+def parse_validation(
+    estimator: Any, validation: dict[str, Any], samples: Samples, inputs: Inputs, targets: Targets
+) -> Samples | None:
+    """What the user wants to validate on, None if there is nothing."""
+    if validation.get("X_val") is None:
+        return None
+    dtype = samples.sequences.values.dtype
+    try:
+        return estimator._parse(tuple(validation.values()), (inputs, targets), dtype, None)[0]
+    except ValueError as error:
+        raise ValueError(f"In X_val, y_val or sample_weight_val: {error}") from None
+
+
+def score_by_scorer(
+    estimator: Any, data: tuple[Any, Any, Any], validation: dict[str, Any], model: Model, rows: Any
+) -> float:
+    """The score of a copy that holds the model, on the user's validation set or rows of X."""
+    twin = copy.copy(estimator)
+    assign(twin, estimator._attributes(model.snapshot()))
+    if rows is None:
+        X, y, weight = validation.values()
+    else:
+        X, y, weight = (of if of is None else _safe_indexing(of, rows) for of in data)
+    given = {} if weight is None else {"sample_weight": weight}
+    try:
+        return float(check_scoring(estimator, estimator.scoring)(twin, X, y, **given))
+    except (AttributeError, TypeError, ValueError) as error:
+        per_step = " For targets per step see skrnn.metrics.step_scorer."
+        raise ValueError(
+            f"scoring={estimator.scoring!r} failed on the validation part: {error}"
+            f"{per_step if READOUTS[estimator.readout].per_step else ''}"
+        ) from error
 
 
 def parse_weight(

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
-from skrnn._estimators.base import BaseRNN
+from skrnn._estimators.base import BaseRNN, read_targets
 from skrnn._estimators.targets import counted, mean_over_outputs
 from skrnn._parallel.host import computing, quiet
 from skrnn._typing import Floats
@@ -108,7 +108,7 @@ class StepScorer:
         model = net._model
         with computing(), quiet():
             parsed = model.inputs.parse(net, X, model.network.theta.dtype)
-        y, weight = net._read_targets(y, sample_weight, parsed, True)
+        y, weight = read_targets(net, y, sample_weight, parsed, True)
         model.targets.require_like(y)
         response = np.concatenate(list(self._response(net, X)))
         response = response if parsed.present is None else response[parsed.present]
