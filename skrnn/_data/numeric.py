@@ -28,6 +28,9 @@ SPREAD = (
 )
 
 
+TIME_TYPES = date, time, timedelta, np.datetime64, np.timedelta64
+
+
 def computing_dtype(dtypes: Iterable[Any]) -> np.dtype[Any]:
     """float32 where it holds all values of these dtypes exactly, else float64."""
     exact = np.can_cast(np.result_type(*set(dtypes)), np.float32)
@@ -177,8 +180,7 @@ def _from_objects(array: NDArray[Any], what: str, place: str, hint: str) -> Floa
 
 
 def _is_time(kind: type) -> bool:
-    times = (date, time, timedelta, np.datetime64, np.timedelta64)
-    return issubclass(kind, times) or kind.__name__ in ("NaTType", "Period")
+    return issubclass(kind, TIME_TYPES) or kind.__name__ in ("NaTType", "Period")
 
 
 def _is_text(kind: type) -> bool:

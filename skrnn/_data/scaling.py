@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skrnn._data.sequences import Sequences
+from skrnn._data.sequences import Sequences, blocks
 from skrnn._typing import Floats, Rows
 
 TAIL = 0.05  # of the weight, on either side of the range that most values lie in
@@ -67,8 +67,7 @@ class Scaling(NamedTuple):
         n_at_once = max(1, VALUES_AT_ONCE // (n_beside * D))
         given, found = (of[:end].reshape(n_wide, n_beside * D) for of in (values, scaled))
         with np.errstate(over="ignore"):
-            for start in range(0, n_wide, n_at_once):
-                rows = slice(start, start + n_at_once)
+            for rows in blocks(n_wide, n_at_once):
                 found[rows] = wide.apply_to_few(given[rows])
             scaled[end:] = self.apply_to_few(values[end:])
         return scaled

@@ -1,13 +1,13 @@
 """Targets and weights as users hand them in: arrays, and which of their values are missing."""
 
 import warnings
-from datetime import date, time, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 from skrnn._data.containers import items_of
+from skrnn._data.numeric import TIME_TYPES
 from skrnn._data.sequences import starts_of
 from skrnn._typing import Booleans, Floats, Integers
 
@@ -241,7 +241,6 @@ def is_missing(value: Any) -> bool:
 
 
 TEXT = str, bytes
-DATES = date, time, timedelta, np.datetime64, np.timedelta64
 
 
 def kinds_of(array: Any) -> set[type]:
@@ -252,7 +251,7 @@ def kinds_of(array: Any) -> set[type]:
 def refuse_dates(array: Any, name: str) -> None:
     """Refuse dates, times and durations, which are no numbers."""
     kinds = kinds_of(array)
-    dated = any(issubclass(kind, DATES) or kind.__name__ == "Period" for kind in kinds)
+    dated = any(issubclass(kind, TIME_TYPES) or kind.__name__ == "Period" for kind in kinds)
     if dated or array.dtype.kind in "mM":
         raise ValueError(_DATES.format(name=name))
 

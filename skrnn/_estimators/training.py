@@ -136,11 +136,12 @@ def fit_network(fit: Fit) -> Result:
     """Train from `fit.start`, or from new weights."""
     network, theta, state = _begin(fit)
     part, held_out, state = _divide(fit, state)
-    model = Model(fit.inputs, fit.targets, FittedNetwork(network, theta))
-    if fit.start is None:
-        model = _learn_units(fit.params, model, part)
-    part, held_out = _scaled(model.inputs, part, held_out)
+    targets = fit.targets if fit.start else fit.targets.with_units(part)
+    model = Model(fit.inputs, targets, FittedNetwork(network, theta))
     samples = _prepared(fit.params, model, part, part)
+    if fit.start is None and fit.params.standardize:
+        model = model._replace(inputs=_standardized(fit.params, fit.inputs, samples))
+    samples, held_out = _scaled(model.inputs, samples, held_out)
     constant = model.targets.loss.start(*samples.valid(), model.targets.n_outputs)
     if fit.start is None:
         network.weights(theta)["b_o"][:] = constant
@@ -187,26 +188,23 @@ def _divide(fit: Fit, state: TrainingState) -> tuple[Samples, Samples | None, Tr
     return samples, held_out, state._replace(early_stopping=stops)
 
 
-def _learn_units(params: Any, model: Model, samples: Samples) -> Model:
-    """The model with the units of targets, and of features if they are to be standardised."""
-    model = model._replace(targets=model.targets.with_units(samples))
-    if not params.standardize:
-        return model
-    weight = _prepared(params, model, samples, samples).weights_of_sequences()
+def _standardized(params: Any, inputs: Inputs, samples: Samples) -> Inputs:
+    """The inputs with the spread of the features, by the weights that the samples train with."""
+    weight = samples.weights_of_sequences()
     weight = weight / samples.sequences.lengths if samples.per_step else weight
-    scaling = Scaling.learn(samples.sequences, weight, model.inputs.categorical)
-    _warn_of_features(params, model.inputs, scaling, samples.sequences)
-    return model._replace(inputs=model.inputs._replace(scaling=scaling))
+    scaling = Scaling.learn(samples.sequences, weight, inputs.categorical)
+    _warn_of_features(params, inputs, scaling, samples.sequences)
+    return inputs._replace(scaling=scaling)
 
 
 def _scaled(
-    inputs: Inputs, part: Samples, held_out: Samples | None
+    inputs: Inputs, samples: Samples, held_out: Samples | None
 ) -> tuple[Samples, Samples | None]:
     """Both with features as the net reads them; values that they share are scaled once."""
-    scaled = part._replace(sequences=inputs.scaled(part.sequences))
+    scaled = samples._replace(sequences=inputs.scaled(samples.sequences))
     if held_out is None:
         return scaled, None
-    shared = held_out.sequences.values is part.sequences.values
+    shared = held_out.sequences.values is samples.sequences.values
     values = scaled.sequences.values if shared else inputs.scaled(held_out.sequences).values
     return scaled, held_out._replace(sequences=held_out.sequences.of(values))
 

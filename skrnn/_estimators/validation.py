@@ -1,13 +1,13 @@
 """The validation part: whether there is one, what is in it, and what is measured on it."""
 
 import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from skrnn._data.samples import Samples
+from skrnn._data.sequences import blocks
 from skrnn._estimators.targets import ClassTargets, RealTargets, Targets
 from skrnn._nn.losses import Loss, RegressionLoss
 from skrnn._training.health import Yardstick
@@ -17,18 +17,14 @@ from skrnn._typing import Floats, Integers, Rows
 N_TO_HOLD_OUT = {ClassTargets: 1000, RealTargets: 250}
 ROWS_AT_ONCE = 2**16  # of which losses are computed: bounds the memory
 
-Scorer = Callable[[Any, Integers | None], float]
 
+def split(
+    params: Any, samples: Samples, targets: Targets, seed: int
+) -> tuple[Samples, Samples | None]:
+    """Samples to learn from, and those that are held out; the same ones for the same seed.
 
-class Split(NamedTuple):
-    """Samples to learn from, and those that are held out, None if there are none."""
-
-    samples: Samples
-    held_out: Samples | None
-
-
-def split(params: Any, samples: Samples, targets: Targets, seed: int) -> Split:
-    """Training and validation part; the same ones for the same seed."""
+    With "auto", None are held out where they cannot be.
+    """
     n = len(samples.sequences)
     try:
         train_idx, held_out = _parts(params, samples, targets, seed)
@@ -36,12 +32,12 @@ def split(params: Any, samples: Samples, targets: Targets, seed: int) -> Split:
             raise ValueError("it would hold one sequence")
     except ValueError as error:
         if params.early_stopping == "auto":
-            return Split(samples, None)
+            return samples, None
         raise ValueError(
             f"early_stopping=True needs a validation part, but {n} different sequences cannot be "
             f"split by validation_fraction={params.validation_fraction}: {error}."
         ) from None
-    return Split(samples.take(train_idx), samples.take(held_out))
+    return samples.take(train_idx), samples.take(held_out)
 
 
 def _parts(params: Any, samples: Samples, targets: Targets, seed: int) -> tuple[Integers, Integers]:
@@ -86,8 +82,7 @@ def mean_loss(loss: Loss, samples: Samples, o: Rows) -> float:
     """Mean loss of raw outputs (rows, n_outputs), in the units of training."""
     y, weight = samples.flat()
     value = 0.0
-    for start in range(0, len(y), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    for rows in blocks(len(y), ROWS_AT_ONCE):
         columns = (np.ascontiguousarray(part[rows].T) for part in (y, o, weight))
         value += float(loss.value_and_gradient(*columns)[0])
     return value / _total(samples)

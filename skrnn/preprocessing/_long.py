@@ -1,6 +1,5 @@
 """Long frames, one row per step, as sequences; and predictions joined to their rows."""
 
-import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -12,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrnn._compat import fit_context
 from skrnn._data.containers import items_of
 from skrnn._data.inputs import assign
+from skrnn._data.numeric import TIME_TYPES
 from skrnn._typing import Floats, Integers, Rows
 from skrnn.preprocessing._containers import Transformer
 
@@ -464,7 +464,7 @@ def _is_temporal(values: NDArray[Any]) -> bool:
     if values.dtype != object:
         return values.dtype.kind in "mM"
     first = next((value for value in values.flat if value is not None), None)
-    return isinstance(first, (dt.date, dt.time, dt.timedelta, np.datetime64, np.timedelta64))
+    return isinstance(first, TIME_TYPES)
 
 
 def _steps(known: Frame, columns: list[str], order: _Order, time_delta: bool) -> Rows:
